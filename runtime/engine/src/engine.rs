@@ -161,7 +161,9 @@ pub enum EngineError {
         reason: String,
     },
     /// A golden case came out wrong: this engine must not be used on this machine.
-    #[error("golden case `{case}`, output `{output}`: largest difference {difference:e} at element {element}, allowed {allowed:e}")]
+    #[error(
+        "golden case `{case}`, output `{output}`: largest difference {difference:e} at element {element}, allowed {allowed:e}"
+    )]
     Golden {
         /// Name of the case.
         case: String,

@@ -1,10 +1,15 @@
 //! What an engine is: the [`Engine`] and [`Prepared`] traits, tensors, budgets and the golden self-test.
 //! No engine lives here, and no public type names one.
 
+// Tensors lend their bytes as numbers, and the wire is little-endian.
+#[cfg(target_endian = "big")]
+compile_error!("pannier needs a little-endian machine");
+
 mod engine;
 pub mod golden;
+mod number;
 mod tensor;
 
 pub use engine::{Engine, EngineError, Interrupt, MemoryUse, Prepared, Program, RunBudget, Unsupported, Watch};
 pub use pannier_bundle::{Code, DType};
-pub use tensor::{Element, Tensor, TensorView};
+pub use tensor::{Element, Tensor, TensorError, TensorView, size_bytes};
