@@ -96,7 +96,7 @@ pub enum Attribute {
     /// `TENSOR`
     Tensor(Literal),
     /// `GRAPH`
-    Body(Box<Body>),
+    Body(#[serde(deserialize_with = "crate::wire::nested_body")] Box<Body>),
     /// `INTS`
     Ints(Vec<i64>),
     /// `FLOATS`
