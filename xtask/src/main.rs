@@ -1,2 +1,142 @@
-//! Automation.
-fn main() {}
+//! The only automation of this project: `cargo xtask VERB`.
+//!
+//! One file per verb. A verb first makes sure of what it needs (and of nothing more), so that each works on a machine
+//! with only Rust, Python and git. Nothing here is part of what is shipped.
+
+mod bench;
+mod ci;
+mod demo;
+mod docs;
+mod environment;
+mod models;
+mod setup;
+mod shell;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask VERB
+
+  demo                 build, verify and run a signed bundle of a real model
+  test                 the fast tier: format, lints, docs, tests, generated documents
+  test --all           the same, then slow tests, fuzz targets, no_std and wasm32 checks
+       --fuzz-seconds N   how long each fuzz target runs (default 30)
+  ci                   what a build server runs: `test` with the lock file frozen, then the no_std and wasm32 checks
+  bench                compare with ONNX Runtime on this machine; rewrites the table in README.md
+       --rounds N         how often the two take turns (default 5)
+       --table-only       rewrite the table from benches/results/peers.json without measuring
+  docs                 rewrite the generated documents
+       --check            fail if one of them is out of date
+  models               fetch the five models, their inputs and ONNX Runtime's answers
+       --download         even where a shared copy is at hand
+  setup                everything a fresh Debian-like machine lacks
+       --only PART        python, wasm or browser
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((verb, rest)) = arguments.split_first() else {
+        eprint!("{USAGE}");
+        bail!("a verb is missing");
+    };
+    let mut options = Options { rest: rest.to_vec() };
+    match verb.as_str() {
+        "demo" => {
+            options.finish()?;
+            demo::run()
+        }
+        "test" => {
+            let all = options.flag("--all");
+            let fuzz_seconds = options.number("--fuzz-seconds")?.unwrap_or(30);
+            options.finish()?;
+            test::run(all.then_some(fuzz_seconds))
+        }
+        "ci" => {
+            options.finish()?;
+            ci::run()
+        }
+        "bench" => {
+            let rounds = options.number("--rounds")?.unwrap_or(5);
+            let table_only = options.flag("--table-only");
+            options.finish()?;
+            bench::run(rounds, table_only)
+        }
+        "docs" => {
+            let check = options.flag("--check");
+            options.finish()?;
+            docs::run(check)
+        }
+        "models" => {
+            let download = options.flag("--download");
+            options.finish()?;
+            models::run(download)
+        }
+        "setup" => {
+            let only = options.value("--only")?;
+            options.finish()?;
+            setup::run(only.as_deref())
+        }
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        unknown => {
+            eprint!("{USAGE}");
+            bail!("`{unknown}` is not a verb of xtask")
+        }
+    }
+}
+
+/// What follows the verb. Each option is taken out once; whatever is left over is an error.
+struct Options {
+    rest: Vec<String>,
+}
+
+impl Options {
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.rest.len();
+        self.rest.retain(|argument| argument != name);
+        self.rest.len() != before
+    }
+
+    fn value(&mut self, name: &str) -> Result<Option<String>> {
+        let Some(at) = self.rest.iter().position(|argument| argument == name) else { return Ok(None) };
+        if at + 1 == self.rest.len() {
+            bail!("`{name}` wants a value");
+        }
+        let value = self.rest.remove(at + 1);
+        self.rest.remove(at);
+        Ok(Some(value))
+    }
+
+    fn number(&mut self, name: &str) -> Result<Option<u32>> {
+        match self.value(name)? {
+            None => Ok(None),
+            Some(text) => match text.parse() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => bail!("`{name}` wants a whole number, not `{text}`"),
+            },
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self.rest.first() {
+            None => Ok(()),
+            Some(first) => bail!("`{first}` is not an option here; `cargo xtask help` lists what is"),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! `demo`: under construction.
+/// Runs.
+pub fn run() -> anyhow::Result<()> {
+    Ok(())
+}

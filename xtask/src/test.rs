@@ -1,0 +1,147 @@
+//! `test`: the fast tier, and with `--all` everything else that a machine can check.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::environment::{self, cargo};
+use crate::setup::{python, wasm};
+use crate::steps::Steps;
+use crate::{docs, models, shell};
+
+/// Parts of the runtime that must do without an operating system.
+pub const NO_STD: [&str; 1] = ["pannier-bundle"];
+
+/// Parts of the runtime that must compile for wasm32.
+pub const PORTABLE: [&str; 3] = ["pannier-bundle", "pannier-graph", "pannier-engine"];
+
+/// Runs the fast tier. With `all`, also the slow tests and the fuzz targets, each of those for so many seconds.
+pub fn run(all: Option<u32>) -> Result<()> {
+    let mut steps = Steps::new();
+    let tools = prepare(&mut steps);
+    fast(&mut steps, tools.as_ref(), false);
+    if let Some(seconds) = all {
+        slow(&mut steps, tools.as_ref());
+        fuzz(&mut steps, seconds);
+        portability(&mut steps);
+    }
+    steps.finish()
+}
+
+/// What the tests need from outside.
+pub struct Tools {
+    python: PathBuf,
+    models: PathBuf,
+}
+
+impl Tools {
+    fn apply(&self, command: &mut Command) {
+        command.env("PANNIER_PYTHON", &self.python).env("PANNIER_MODELS", &self.models);
+    }
+}
+
+/// Python packages and models. Tests that need them fail with a hint when this did.
+pub fn prepare(steps: &mut Steps) -> Option<Tools> {
+    let mut tools = None;
+    steps.step("what the tests need: Python packages and models", || {
+        tools = Some(Tools { python: python::ensure()?, models: models::ensure()? });
+        Ok(())
+    });
+    tools
+}
+
+/// Format, lints, docs, generated documents, tests. `frozen` forbids a change of Cargo.lock.
+pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
+    let locked: &[&str] = if frozen { &["--locked"] } else { &[] };
+    steps.step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])));
+    steps.step("lints", || {
+        shell::run(cargo().arg("clippy").args(locked).args(["--all-targets", "--", "--deny", "warnings"]))
+    });
+    steps.step("documentation", || {
+        shell::run(cargo().env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--no-deps"]).args(locked))
+    });
+    let mut packager = None;
+    steps.step("build the packager", || {
+        packager = Some(environment::build_packager("dev")?);
+        Ok(())
+    });
+    match &packager {
+        Some(packager) => steps.step("generated documents", || docs::check(packager)),
+        None => steps.skip("generated documents", "the packager was not built"),
+    }
+    steps.step("tests", || {
+        let mut command = cargo();
+        command.arg("test").args(locked).arg("--no-fail-fast");
+        if let Some(tools) = tools {
+            tools.apply(&mut command);
+        }
+        shell::run(&mut command)
+    });
+}
+
+fn slow(steps: &mut Steps, tools: Option<&Tools>) {
+    steps.step("slow tests", || {
+        let mut command = cargo();
+        command.args(["test", "--no-fail-fast", "--tests", "--", "--ignored"]);
+        if let Some(tools) = tools {
+            tools.apply(&mut command);
+        }
+        shell::run(&mut command)
+    });
+}
+
+/// Every fuzz target for a while, where a nightly compiler and cargo-fuzz are at hand. The same oracles run in the
+/// fast tier as property tests.
+fn fuzz(steps: &mut Steps, seconds: u32) {
+    let cargo_fuzz = || {
+        let mut command = Command::new("cargo");
+        command.args(["+nightly", "fuzz"]).current_dir(environment::root().join("tests"));
+        command
+    };
+    if !shell::succeeds(cargo_fuzz().arg("--version")) {
+        steps.skip("fuzz targets", "`cargo +nightly fuzz` is not installed");
+        return;
+    }
+    let targets = match shell::output(cargo_fuzz().arg("list")) {
+        Ok(targets) => targets,
+        Err(error) => return steps.step("fuzz targets", || Err(error)),
+    };
+    for target in targets.lines() {
+        steps.step(&format!("fuzz {target}"), || {
+            let mut command = cargo_fuzz();
+            command.args(["run", target]);
+            let vectors = environment::root().join("tests/vectors");
+            // A corpus of libFuzzer's own, then the test vectors as further seeds, which it does not write to.
+            command.arg(corpus(target)?).args(vectors.exists().then_some(&vectors));
+            shell::run(command.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-rss_limit_mb=1024"]))
+        });
+    }
+}
+
+fn corpus(target: &str) -> Result<PathBuf> {
+    let folder = environment::cache()?.join("fuzz").join(target);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// The container without an operating system, and the runtime's portable crates for wasm32.
+pub fn portability(steps: &mut Steps) {
+    steps.step("no_std", || {
+        for package in NO_STD {
+            shell::run(cargo().args(["check", "--package", package, "--no-default-features"]))?;
+        }
+        Ok(())
+    });
+    if !wasm::is_installed() {
+        steps.skip("wasm32", "its standard library is missing: `cargo xtask setup --only wasm`");
+        return;
+    }
+    steps.step("wasm32", || {
+        for package in PORTABLE {
+            let target = ["--target", "wasm32-unknown-unknown", "--no-default-features"];
+            shell::run(cargo().args(["check", "--package", package]).args(target))?;
+        }
+        Ok(())
+    });
+}
