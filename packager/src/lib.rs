@@ -1,1 +1,22 @@
-//! Under construction.
+//! The packager: from a trained ONNX model to one signed bundle, and everything that is done with a bundle on a
+//! developer's machine.
+//!
+//! Every verb of the `packager` command is a function in [`commands`]; the work behind it lies in the modules beside.
+//! A step is one function with one input type and one output type.
+//!
+//! This is the only crate that reads and writes ONNX files, and the only one that holds private keys. It opens no
+//! socket and sends nothing anywhere.
+
+pub mod args;
+pub mod commands;
+pub mod context;
+pub mod error;
+pub mod interrupt;
+pub mod output;
+pub mod printer;
+pub mod schemas;
+pub mod suggest;
+pub mod units;
+
+pub use context::Context;
+pub use error::Error;

@@ -1,0 +1,667 @@
+//! The command line, as types: help texts, documentation and shell completions are all made from them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pannier_bundle::manifest::Dim;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Packs a trained ONNX model into one signed file, and checks, opens and runs such files.
+#[derive(Debug, Parser)]
+#[command(name = "packager", version, about, max_term_width = 110, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  packager build model.onnx --sign publisher.pem -o model.pannier
+  packager verify model.pannier --key publisher.pub
+
+Data goes to stdout, everything else to stderr. `packager explain` lists error codes and exit statuses.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a packager.toml for a model
+    Init(InitArgs),
+    /// Turn an ONNX model into a bundle
+    Build(BuildArgs),
+    /// Show what is in a bundle
+    Inspect(InspectArgs),
+    /// Sign a bundle, or replace this key's signature
+    Sign(SignArgs),
+    /// Check who signed a bundle and that it is whole
+    Verify(VerifyArgs),
+    /// Check a bundle, then add a second signature to it
+    Approve(ApproveArgs),
+    /// Write the sections and signatures of a bundle as files
+    Unpack(UnpackArgs),
+    /// Write the model in a bundle as another format
+    Export(ExportArgs),
+    /// Compare two bundles
+    Diff(DiffArgs),
+    /// Run a model on files
+    Run(RunArgs),
+    /// Measure how fast a model loads and runs
+    Bench(BenchArgs),
+    /// Make and show signing keys
+    Key(KeyArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Explain an error code, or list them all
+    Explain(ExplainArgs),
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print the JSON schema of this command's document and stop
+    #[arg(long, global = true)]
+    pub json_schema: bool,
+    /// How to show progress
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        env = "PACKAGER_PROGRESS",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub progress: ProgressMode,
+    /// When to use colour; NO_COLOR is honoured
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "PACKAGER_COLOR",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub color: ColorMode,
+    /// Say nothing but the answer, warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum ProgressMode {
+    /// Bars on a terminal, plain lines elsewhere
+    #[default]
+    Auto,
+    /// Plain lines
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum ColorMode {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Whom to trust. One of the three.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Trust")]
+#[group(id = "trust", multiple = false)]
+pub struct TrustArgs {
+    /// Trust this public key; may be given several times, and any one suffices [env: PACKAGER_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// Trust whom this policy (TOML) says [env: PACKAGER_POLICY]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Accept a bundle whoever signed it, or nobody
+    #[arg(long)]
+    pub allow_unsigned: bool,
+}
+
+/// The private key to sign with.
+#[derive(Debug, Clone, Args)]
+pub struct SigningKeyArgs {
+    /// Private key to sign with (PEM)
+    #[arg(long, value_name = "FILE", env = "PACKAGER_SIGN", hide_env_values = true)]
+    pub key: PathBuf,
+    /// The key's passphrase.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// Where the passphrase of a private key comes from. Never the command line: other users can read that.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PassphraseArgs {
+    /// Read the key's passphrase from the first line of this file; otherwise from PACKAGER_KEY_PASSPHRASE, or
+    /// ask on the terminal
+    #[arg(long, value_name = "FILE", env = "PACKAGER_PASSPHRASE_FILE", hide_env_values = true)]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// `packager init`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager init model.onnx
+  packager init model.onnx --force")]
+pub struct InitArgs {
+    /// The ONNX model; packager.toml is written beside it
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Replace a packager.toml that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `packager build`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager build model.onnx --shape x=1x4 --sign publisher.pem -o model.pannier
+  packager build    (builds what packager.toml in this folder says)
+
+Settings come from these flags, then from PACKAGER_* variables, then from packager.toml beside the model.")]
+pub struct BuildArgs {
+    /// The ONNX model; without it, every model that packager.toml names
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: Option<PathBuf>,
+    /// Where to write the bundle [default: NAME.pannier beside the model]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Configuration to use instead of packager.toml beside the model
+    #[arg(long, value_name = "FILE", env = "PACKAGER_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Build only this model of packager.toml, or NAME/VARIANT; may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    pub only: Vec<String>,
+    /// Sign with this private key (PEM)
+    #[arg(long, value_name = "KEY", env = "PACKAGER_SIGN", hide_env_values = true)]
+    pub sign: Option<PathBuf>,
+    /// The key's passphrase.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+    /// The model's name [default: the file's name]
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
+    pub name: Option<String>,
+    /// The model's version [default: 0.1.0]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        env = "PACKAGER_MODEL_VERSION",
+        hide_env_values = true,
+        help_heading = "Model"
+    )]
+    pub model_version: Option<String>,
+    /// One line about the model
+    #[arg(long, value_name = "TEXT", help_heading = "Model")]
+    pub description: Option<String>,
+    /// SPDX expression of the model's licence
+    #[arg(long, value_name = "SPDX", help_heading = "Model")]
+    pub licence: Option<String>,
+    /// Pin an input's shape, for example x=1x3x48x320, or x=batch,3,48,320 with a symbol; may be given several times
+    #[arg(long, value_name = "NAME=SHAPE", help_heading = "Model")]
+    pub shape: Vec<NamedShape>,
+    /// Replace an input by a constant, for example sr=16000; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Model")]
+    pub constant: Vec<NamedConstant>,
+    /// Inputs with reference answers (.npz): compare with them, and keep a few as the self-test
+    #[arg(long, value_name = "FILE", env = "PACKAGER_EVALUATE", hide_env_values = true, help_heading = "Measuring")]
+    pub evaluate: Option<PathBuf>,
+    /// Typical inputs (.npz)
+    #[arg(long, value_name = "FILE", env = "PACKAGER_CALIBRATE", hide_env_values = true, help_heading = "Measuring")]
+    pub calibrate: Option<PathBuf>,
+    /// Fail when the share of right answers drops by more than this, for example 1%
+    #[arg(long, value_name = "PERCENT", env = "PACKAGER_MAX_LOSS", hide_env_values = true, help_heading = "Measuring")]
+    pub max_loss: Option<Percent>,
+    /// Also print warnings and errors as GitHub annotations
+    #[arg(long)]
+    pub ci: bool,
+}
+
+/// `packager inspect`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager inspect model.pannier
+  packager inspect model.pannier --key publisher.pub --html report.html")]
+pub struct InspectArgs {
+    /// The bundle; - for stdin
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// List the nodes of the graph
+    #[arg(long)]
+    pub graph: bool,
+    /// Write a self-contained page with pictures; - for stdout
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// `packager sign`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager sign model.pannier --key publisher.pem
+  packager sign unsigned.pannier --key publisher.pem -o signed.pannier")]
+pub struct SignArgs {
+    /// The bundle; - for stdin
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The key.
+    #[command(flatten)]
+    pub key: SigningKeyArgs,
+    /// Where to write the signed bundle; - for stdout [default: in place]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `packager verify`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager verify model.pannier --key publisher.pub --full
+  packager verify model.pannier --policy policy.toml")]
+pub struct VerifyArgs {
+    /// The bundle; - for stdin
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Also decompress everything and check the digests of the contents
+    #[arg(long)]
+    pub full: bool,
+    /// Also build this model again with the recorded options and compare every byte
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub rebuild: Option<PathBuf>,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// `packager approve`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager approve model.pannier --key approver.pem --publisher publisher.pub
+  packager approve model.pannier --key approver.pem --policy policy.toml -o approved.pannier
+
+The bundle is checked first, contents included. With --policy, a key that the policy names must have signed it.")]
+pub struct ApproveArgs {
+    /// The bundle; - for stdin
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The approver's key.
+    #[command(flatten)]
+    pub key: SigningKeyArgs,
+    /// Public key that must have signed already; may be given several times, and any one suffices
+    #[arg(long, value_name = "FILE", required_unless_present = "policy", conflicts_with = "policy")]
+    pub publisher: Vec<PathBuf>,
+    /// Policy (TOML) that names who may have signed
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Where to write the approved bundle; - for stdout [default: in place]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `packager unpack`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager unpack model.pannier unpacked --key publisher.pub
+  packager unpack model.pannier files --allow-unsigned
+
+Signatures are written in the OpenSSF Model Signing format, so its own tool accepts the folder:
+  model_signing verify key unpacked --signature unpacked/model.sig --public_key publisher.pub")]
+pub struct UnpackArgs {
+    /// The bundle; - for stdin
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// A new or empty folder
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// `packager export`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager export model.pannier --onnx exported.onnx --key publisher.pub
+  packager export model.pannier --onnx - --allow-unsigned > exported.onnx")]
+pub struct ExportArgs {
+    /// The bundle; - for stdin
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Write an ONNX model; - for stdout
+    #[arg(long, value_name = "FILE", required = true)]
+    pub onnx: PathBuf,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// `packager diff`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager diff model.pannier retrained.pannier
+  packager diff model.pannier model.pannier --json
+
+Ends with status 0 when nothing differs, with 1 when something does. Signatures are listed, not judged.")]
+pub struct DiffArgs {
+    /// The bundle before
+    #[arg(value_name = "A")]
+    pub before: PathBuf,
+    /// The bundle after
+    #[arg(value_name = "B")]
+    pub after: PathBuf,
+}
+
+/// `packager run`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager run model.pannier notes.txt --key publisher.pub
+  packager run model.pannier cases.npz -o answers.npz --key publisher.pub
+
+An input is a tensor (.npy), one or many cases (.npz), or the kind of file that the model's manifest describes.")]
+pub struct RunArgs {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Files to run on, each one a case; for a model with several inputs, INPUT=FILE for each; - for stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub inputs: Vec<InputFile>,
+    /// Write the output tensors here (.npz)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Cases that may run at the same time
+    #[arg(long, value_name = "N", env = "PACKAGER_THREADS", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: u16,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// `packager bench`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager bench model.pannier cases.npz --key publisher.pub
+  packager bench model.pannier notes.txt --runs 50 --allow-unsigned --json")]
+pub struct BenchArgs {
+    /// What to run, as for `packager run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Runs to measure
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+}
+
+/// `packager key`
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key pair (ECDSA P-256): NAME.pem to keep secret, NAME.pub to give away
+    New(KeyNewArgs),
+    /// Show a key's fingerprint and its public half
+    Show(KeyShowArgs),
+}
+
+/// `packager key new`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager key new release.pem --passphrase-file passphrase.txt
+  packager key new test.pem --no-passphrase")]
+pub struct KeyNewArgs {
+    /// Where to write the private key; the public key goes beside it
+    #[arg(value_name = "NAME.pem")]
+    pub path: PathBuf,
+    /// Do not encrypt the private key
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub no_passphrase: bool,
+    /// The passphrase.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `packager key show`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager key show publisher.pub
+  packager key show publisher.pem > copy.pub")]
+pub struct KeyShowArgs {
+    /// A public or private key (PEM)
+    #[arg(value_name = "FILE")]
+    pub path: PathBuf,
+    /// The private key's passphrase.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// `packager completions`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager completions bash > packager.bash
+  packager completions zsh > _packager")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `packager explain`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager explain E_UNSIGNED
+  packager explain")]
+pub struct ExplainArgs {
+    /// The code, for example E_CORRUPT
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+    /// Print all of them as the documentation's page
+    #[arg(long, hide = true, conflicts_with = "code")]
+    pub markdown: bool,
+}
+
+/// `NAME=SHAPE`: dimensions separated by `x`, or by commas where a symbol's name holds an x.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedShape {
+    /// Name of the input.
+    pub name: String,
+    /// Row-major shape; empty for a scalar.
+    pub dims: Vec<Dim>,
+}
+
+impl FromStr for NamedShape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NamedShape, String> {
+        let (name, shape) = named(text, "x=1x3x48x320")?;
+        Ok(NamedShape { name, dims: parse_shape(shape)? })
+    }
+}
+
+/// Parses `1x3x48x320` or `batch,3,48,320`. Empty text is a scalar's shape.
+///
+/// # Errors
+/// A message about the dimension that is neither a number nor a name.
+pub fn parse_shape(text: &str) -> Result<Vec<Dim>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let separator = if text.contains(',') { ',' } else { 'x' };
+    text.split(separator).map(|dim| parse_dim(dim.trim())).collect()
+}
+
+fn parse_dim(text: &str) -> Result<Dim, String> {
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    };
+    match text.parse::<u64>() {
+        Ok(size) => Ok(Dim::Fixed(size)),
+        Err(_) if is_name(text) => Ok(Dim::Symbol(text.to_owned())),
+        Err(_) => Err(format!("`{text}` is neither a size nor a name")),
+    }
+}
+
+/// `NAME=VALUE`: one number, or several separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedConstant {
+    /// Name of the input.
+    pub name: String,
+    /// The numbers as given; the input's type decides how they are read.
+    pub value: String,
+}
+
+impl FromStr for NamedConstant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NamedConstant, String> {
+        let (name, value) = named(text, "sr=16000")?;
+        if value.is_empty() {
+            return Err("the value is missing".to_owned());
+        }
+        Ok(NamedConstant { name, value: value.to_owned() })
+    }
+}
+
+fn named<'a>(text: &'a str, example: &str) -> Result<(String, &'a str), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value)),
+        _ => Err(format!("expected the input's name and `=`, for example {example}")),
+    }
+}
+
+/// `FILE` or `INPUT=FILE`. A path that holds an `=` is written with a slash before it: `./a=b.npy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// Name of the model's input; `None` where the model has one, or the file names them itself.
+    pub name: Option<String>,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl FromStr for InputFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<InputFile, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !name.contains(['/', '\\']) => {
+                Ok(InputFile { name: Some(name.to_owned()), path: path.into() })
+            }
+            _ => Ok(InputFile { name: None, path: text.into() }),
+        }
+    }
+}
+
+/// A share, written `1%` or `0.01`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Percent {
+    /// Between 0 and 1.
+    pub fraction: f64,
+}
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Percent, String> {
+        let (number, scale) = match text.strip_suffix('%') {
+            Some(number) => (number, 100.0),
+            None => (text, 1.0),
+        };
+        match number.trim().parse::<f64>() {
+            Ok(value) if (0.0..=scale).contains(&value) => Ok(Percent { fraction: value / scale }),
+            _ => Err("expected a share between 0% and 100%, for example 1%".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shapes_hold_numbers_and_symbols() {
+        let fixed = |sizes: &[u64]| sizes.iter().map(|size| Dim::Fixed(*size)).collect::<Vec<_>>();
+        let cases = [
+            ("x=1x3x48x320", Ok(fixed(&[1, 3, 48, 320]))),
+            ("x=", Ok(vec![])),
+            ("x=batch,3", Ok(vec![Dim::Symbol("batch".into()), Dim::Fixed(3)])),
+            ("x=Nx3", Ok(vec![Dim::Symbol("N".into()), Dim::Fixed(3)])),
+            ("x=-1x3", Err(())),
+            ("x=1xx3", Err(())),
+            ("1x3", Err(())),
+            ("=1x3", Err(())),
+        ];
+        for (text, expected) in cases {
+            let found = text.parse::<NamedShape>().map(|shape| shape.dims).map_err(|_| ());
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_input_file_may_name_its_input() {
+        let cases = [
+            ("a.npy", None, "a.npy"),
+            ("x=a.npy", Some("x"), "a.npy"),
+            ("./x=a.npy", None, "./x=a.npy"),
+            ("-", None, "-"),
+        ];
+        for (text, name, path) in cases {
+            let expected = InputFile { name: name.map(str::to_owned), path: path.into() };
+            assert_eq!(text.parse::<InputFile>(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn percent_is_a_share() {
+        let cases =
+            [("1%", Some(0.01)), ("0.01", Some(0.01)), ("100%", Some(1.0)), ("1.5", None), ("-1%", None), ("x", None)];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Percent>().ok().map(|p| p.fraction), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The packager's error: what went wrong, expected and found, where, and what to do about it.
+
+use pannier_bundle::Code;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Everything that a command can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file named by the user could not be read.
+    #[error("cannot read `{}`: {}", .path.display(), reason(.cause))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file could not be written. Nothing of it is left.
+    #[error("cannot write `{}`: {}", .path.display(), reason(.cause))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Something stands where the output should go.
+    #[error("`{}` exists already", .path.display())]
+    Exists {
+        /// What stands there.
+        path: PathBuf,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The command line or the configuration is wrong.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// Two things that should be the same are not.
+    #[error("{what}")]
+    Mismatch {
+        /// The code that says what kind of difference it is.
+        code: Code,
+        /// What was compared.
+        what: String,
+        /// What it should have been.
+        expected: String,
+        /// What it was.
+        found: String,
+        /// What to do about it.
+        hint: Option<&'static str>,
+    },
+    /// An error with the file that it is about.
+    #[error("{error}")]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        #[source]
+        error: Box<Error>,
+    },
+    /// `packager diff` found differences and printed them: status 1, nothing more to say.
+    #[error("the bundles differ")]
+    Different,
+    /// Ctrl-C.
+    #[error("interrupted; no partial output was left")]
+    Interrupted,
+    /// An engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] pannier_engine::EngineError),
+}
+
+impl Error {
+    /// A usage error.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::Usage { message: message.into(), hint: None }
+    }
+
+    /// A usage error that says what to do.
+    pub fn usage_with_hint(message: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// The same error, with the file that it is about.
+    pub fn in_file(self, path: impl AsRef<Path>) -> Error {
+        match self {
+            // These name their file already.
+            Error::Read { .. } | Error::Write { .. } | Error::Exists { .. } | Error::InFile { .. } => self,
+            Error::Interrupted | Error::Different => self,
+            error => Error::InFile { path: path.as_ref().to_owned(), error: Box::new(error) },
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Read { .. } => Code::InputMissing,
+            Error::Write { .. } | Error::Exists { .. } | Error::Different => Code::Failed,
+            Error::Usage { .. } => Code::Usage,
+            Error::Mismatch { code, .. } => *code,
+            Error::InFile { error, .. } => error.code(),
+            Error::Interrupted => Code::Interrupted,
+            Error::Engine(error) => error.code(),
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Exists { hint, .. } => Some((*hint).to_owned()),
+            Error::Usage { hint, .. } => hint.clone(),
+            Error::Mismatch { hint, .. } => hint.map(str::to_owned),
+            Error::InFile { error, .. } => error.hint(),
+            Error::Read { .. } | Error::Write { .. } | Error::Interrupted | Error::Different => None,
+            Error::Engine(_) => None,
+        }
+    }
+
+    /// Expected and found, where the error is a difference of two things.
+    pub fn difference(&self) -> Option<(String, String)> {
+        match self {
+            Error::Mismatch { expected, found, .. } => Some((expected.clone(), found.clone())),
+            Error::InFile { error, .. } => error.difference(),
+            _ => None,
+        }
+    }
+
+    /// The file that it is about, unless the message names it.
+    pub fn place(&self) -> Option<&Path> {
+        match self {
+            Error::InFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// The operating system's reason without the number that Rust adds, which says nothing to people.
+fn reason(cause: &io::Error) -> String {
+    let text = cause.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    // `No such file or directory` reads better in the middle of a sentence with a small letter.
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => text.to_owned(),
+    }
+}
