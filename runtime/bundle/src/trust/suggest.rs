@@ -1,0 +1,71 @@
+//! Finds the known word that somebody probably meant.
+
+use alloc::vec::Vec;
+
+/// Words further apart than this are not taken for one another.
+const MAX_EDITS: usize = 2;
+
+/// The word in `known` that is nearest to `found`, if it is near.
+pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|word| (edits(found, word), word))
+        // A short word is near to everything: at least half of it must be right.
+        .filter(|(edits, word)| *edits <= MAX_EDITS.min(word.len() / 2))
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// Levenshtein distance in characters: insertions, deletions and substitutions.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    // `row` holds, before the loop's n-th turn, the distances of the first n characters of `from` to each prefix of `to`.
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (index, left) in from.chars().enumerate() {
+        let mut diagonal = index;
+        let mut before = index.saturating_add(1);
+        let mut next = Vec::with_capacity(row.len());
+        next.push(before);
+        for (right, above) in to.iter().zip(row.iter().skip(1)) {
+            let substituted = diagonal.saturating_add(usize::from(left != *right));
+            before = substituted.min(above.saturating_add(1)).min(before.saturating_add(1));
+            next.push(before);
+            diagonal = *above;
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
+        let known = ["expires", "roles", "keys", "minimum_version", "pem"];
+        let cases = [
+            ("expire", Some("expires")),
+            ("expirs", Some("expires")),
+            ("rules", Some("roles")),
+            ("key", Some("keys")),
+            ("minimum-version", Some("minimum_version")),
+            ("pen", Some("pem")),
+            ("threshold", None),
+            ("", None),
+            ("xyz", None),
+        ];
+        for (found, meant) in cases {
+            assert_eq!(nearest(found, known), meant, "{found}");
+        }
+    }
+
+    #[test]
+    fn distances() {
+        for (from, to, expected) in
+            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("é", "e", 1)]
+        {
+            assert_eq!(edits(from, to), expected, "{from} {to}");
+        }
+    }
+}
