@@ -1,1 +1,51 @@
-//! The tract engine.
+//! The tract engine: the whole ONNX operator set on every target with a CPU, by [tract](https://docs.rs/tract-onnx).
+//!
+//! It builds the protobuf message that tract reads from our graph in memory and lets tract's own operator builders do
+//! the rest. No type of tract is in the public interface. What tract does not do is done here: budgets, a list of
+//! everything that is not supported, checked inputs, panics turned into errors.
+
+mod compile;
+mod dtype;
+mod guard;
+mod infer;
+mod prepared;
+mod proto;
+mod tensors;
+mod weights;
+
+use pannier_engine::{Engine, EngineError, Prepared, Program, RunBudget, Unsupported};
+use pannier_graph::{DType, Dim, Graph};
+
+/// The engine. It has no options and no state.
+#[derive(Debug, Clone, Default)]
+pub struct TractEngine {
+    _private: (),
+}
+
+impl TractEngine {
+    /// The engine.
+    pub fn new() -> TractEngine {
+        TractEngine::default()
+    }
+
+    /// Type and shape of every value of the main body, indexed by value; `None` where the analysis does not know both.
+    ///
+    /// A dimension that is an expression of symbols is named by that expression, for example `2*batch`. Never panics.
+    pub fn infer(&self, program: &Program) -> Vec<Option<(DType, Vec<Dim>)>> {
+        infer::infer(program)
+    }
+}
+
+impl Engine for TractEngine {
+    fn name(&self) -> &'static str {
+        "tract"
+    }
+
+    fn supports(&self, _graph: &Graph) -> Result<(), Vec<Unsupported>> {
+        Ok(())
+    }
+
+    fn prepare(&self, program: &Program, _budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
+        Ok(Box::new(prepared::TractPrepared::new(program)?))
+    }
+}

@@ -1,28 +1,9 @@
 //! The traits that every engine implements.
 
+use crate::program::Program;
 use crate::tensor::{Tensor, TensorView};
 use pannier_bundle::Code;
-use pannier_graph::{Graph, Span};
-use std::sync::Arc;
-
-/// A graph with the bytes of its weights.
-#[derive(Clone)]
-pub struct Program {
-    /// The graph.
-    pub graph: Arc<Graph>,
-    /// Content of the sections `weights/0`, `weights/1`, ...
-    pub sections: Vec<Arc<pannier_graph::AlignedBytes>>,
-}
-
-impl Program {
-    /// The bytes of a span, if it lies within its section.
-    pub fn bytes(&self, span: &Span) -> Option<&[u8]> {
-        let section = self.sections.get(usize::try_from(span.section).ok()?)?;
-        let start = usize::try_from(span.offset).ok()?;
-        let end = start.checked_add(usize::try_from(span.size_bytes).ok()?)?;
-        section.as_bytes().get(start..end)
-    }
-}
+use pannier_graph::Graph;
 
 /// Something that runs graphs. A value that the caller chooses, never a side effect of a feature.
 pub trait Engine: Send + Sync {

@@ -8,8 +8,10 @@ compile_error!("pannier needs a little-endian machine");
 mod engine;
 pub mod golden;
 mod number;
+mod program;
 mod tensor;
 
-pub use engine::{Engine, EngineError, Interrupt, MemoryUse, Prepared, Program, RunBudget, Unsupported, Watch};
-pub use pannier_bundle::{Code, DType};
+pub use engine::{Engine, EngineError, Interrupt, MemoryUse, Prepared, RunBudget, Unsupported, Watch};
+pub use pannier_bundle::{Code, DType, Dim};
+pub use program::{Program, ProgramBuilder};
 pub use tensor::{Element, Tensor, TensorError, TensorView, size_bytes};
