@@ -1,0 +1,3 @@
+//! Criterion group: running a loaded session.
+
+fn main() {}
