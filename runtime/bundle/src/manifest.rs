@@ -114,8 +114,19 @@ pub enum DType {
 impl DType {
     /// Every type, in wire order.
     pub const ALL: &'static [DType] = &[
-        DType::F32, DType::F16, DType::BF16, DType::F64, DType::I8, DType::I16, DType::I32, DType::I64,
-        DType::U8, DType::U16, DType::U32, DType::U64, DType::Bool,
+        DType::F32,
+        DType::F16,
+        DType::BF16,
+        DType::F64,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::U16,
+        DType::U32,
+        DType::U64,
+        DType::Bool,
     ];
 
     /// Size of one element in bytes.
