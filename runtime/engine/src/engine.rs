@@ -141,6 +141,18 @@ pub enum EngineError {
         /// What the engine says.
         reason: String,
     },
+    /// A golden case came out as something else than a wrong number: this engine must not be used on this machine.
+    #[error("golden case `{case}`, output `{output}`: expected {expected}, found {found}")]
+    GoldenShape {
+        /// Name of the case.
+        case: String,
+        /// Name of the output.
+        output: String,
+        /// Type and shape of the reference.
+        expected: String,
+        /// Type and shape of the answer.
+        found: String,
+    },
     /// A golden case came out wrong: this engine must not be used on this machine.
     #[error(
         "golden case `{case}`, output `{output}`: largest difference {difference:e} at element {element}, allowed {allowed:e}"
@@ -170,7 +182,7 @@ impl EngineError {
             EngineError::Interrupted { why: Interrupt::Deadline, .. } => Code::Deadline,
             EngineError::Interrupted { why: Interrupt::Cancelled, .. } => Code::Interrupted,
             EngineError::Failed { .. } => Code::Failed,
-            EngineError::Golden { .. } => Code::Accuracy,
+            EngineError::Golden { .. } | EngineError::GoldenShape { .. } => Code::Accuracy,
         }
     }
 }

@@ -1,6 +1,13 @@
 //! Golden cases: a few real inputs with reference answers, and the self-test that compares an engine with them.
+//!
+//! They catch what no type system does: a kernel that computes wrongly on this machine.
 
+use crate::engine::{EngineError, Prepared, RunBudget};
+use crate::number;
+use crate::tensor::{Tensor, TensorError, TensorView, size_bytes};
 use pannier_bundle::manifest::DType;
+use pannier_bundle::{Code, DecodeError, decode_versioned, encode_versioned};
+use pannier_graph::Graph;
 use serde::{Deserialize, Serialize};
 
 /// Content of the `golden` section.
@@ -10,11 +17,6 @@ pub struct Golden {
     pub tolerance: Tolerance,
     /// The cases. A case's state inputs hold real values, so cases are independent of each other.
     pub cases: Vec<Case>,
-}
-
-impl Golden {
-    /// Version of this structure on the wire.
-    pub const VERSION: u16 = 1;
 }
 
 /// `|answer - reference| <= absolute + relative * |reference|`. Integers and booleans must be equal.
@@ -59,4 +61,276 @@ pub struct Reference {
     pub stride: u32,
     /// The kept elements, little-endian.
     pub bytes: Vec<u8>,
+}
+
+/// Why a golden section was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GoldenError {
+    /// The bytes are no encoding of it, or of another version.
+    #[error("the golden section: {0}")]
+    Decode(#[from] DecodeError),
+    /// There are more cases than [`Golden::MAX_CASES`].
+    #[error("{found} golden cases, the limit is {}", Golden::MAX_CASES)]
+    Cases {
+        /// How many there are.
+        found: usize,
+    },
+    /// A tolerance is negative or not a number.
+    #[error("the tolerance of the golden cases is not a finite number of at least 0")]
+    Tolerance,
+    /// An input's bytes do not fit its type and shape.
+    #[error("golden case `{case}`, input {index}: {why}")]
+    Input {
+        /// Name of the case.
+        case: String,
+        /// Position among the inputs.
+        index: usize,
+        /// Why.
+        why: TensorError,
+    },
+    /// A reference's bytes do not fit its type, shape and stride.
+    #[error("golden case `{case}`, output {index}: the kept elements do not follow from type, shape and stride")]
+    Output {
+        /// Name of the case.
+        case: String,
+        /// Position among the outputs.
+        index: usize,
+    },
+}
+
+impl GoldenError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            GoldenError::Decode(DecodeError::Version { .. }) => Code::UnsupportedVersion,
+            GoldenError::Cases { .. } => Code::Limit,
+            _ => Code::Corrupt,
+        }
+    }
+}
+
+impl Golden {
+    /// Version of this structure on the wire.
+    pub const VERSION: u16 = 1;
+    /// Most cases that a section may hold: all of them run at every load.
+    pub const MAX_CASES: usize = 256;
+
+    /// The bytes of the section.
+    pub fn encode(&self) -> Vec<u8> {
+        encode_versioned(Self::VERSION, self)
+    }
+
+    /// Reads the section. Allocates in proportion to `bytes` only; never panics.
+    ///
+    /// # Errors
+    /// Every variant of [`GoldenError`], for what its name says.
+    pub fn decode(bytes: &[u8]) -> Result<Golden, GoldenError> {
+        let golden: Golden = decode_versioned(bytes, Self::VERSION)?;
+        golden.validate()?;
+        Ok(golden)
+    }
+
+    fn validate(&self) -> Result<(), GoldenError> {
+        if self.cases.len() > Self::MAX_CASES {
+            return Err(GoldenError::Cases { found: self.cases.len() });
+        }
+        let sound = |part: f32| part.is_finite() && part >= 0.0;
+        if !sound(self.tolerance.absolute) || !sound(self.tolerance.relative) {
+            return Err(GoldenError::Tolerance);
+        }
+        for case in &self.cases {
+            for (index, input) in case.inputs.iter().enumerate() {
+                let fits = input.check();
+                fits.map_err(|why| GoldenError::Input { case: case.name.clone(), index, why })?;
+            }
+            for (index, output) in case.outputs.iter().enumerate() {
+                if !output.is_sound() {
+                    return Err(GoldenError::Output { case: case.name.clone(), index });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    /// A copy of a tensor.
+    pub fn new(tensor: TensorView<'_>) -> Stored {
+        Stored { dtype: tensor.dtype(), shape: wire_shape(tensor.shape()), bytes: tensor.bytes().to_vec() }
+    }
+
+    /// The tensor.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::new`]; none after [`Golden::decode`].
+    pub fn tensor(&self) -> Result<Tensor, TensorError> {
+        Tensor::new(self.dtype, shape(&self.shape)?, &self.bytes)
+    }
+
+    fn check(&self) -> Result<(), TensorError> {
+        // Byte by byte like `Tensor::new`, without the copy.
+        let shape = shape(&self.shape)?;
+        let expected_bytes =
+            size_bytes(self.dtype, &shape).ok_or(TensorError::ShapeOverflow { shape: shape.clone() })?;
+        if self.bytes.len() != expected_bytes {
+            let (dtype, found_bytes) = (self.dtype, self.bytes.len());
+            return Err(TensorError::SizeMismatch { dtype, shape, expected_bytes, found_bytes });
+        }
+        match self.bytes.iter().enumerate().find(|(_, byte)| self.dtype == DType::Bool && **byte > 1) {
+            Some((element, value)) => Err(TensorError::NotBool { element, value: *value }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Reference {
+    /// Keeps at most `max_elements` elements of an answer, evenly spaced, the first always among them.
+    pub fn sample(answer: TensorView<'_>, max_elements: usize) -> Reference {
+        let stride = u32::try_from(answer.len().div_ceil(max_elements.max(1))).unwrap_or(u32::MAX).max(1);
+        let step = usize::try_from(stride).unwrap_or(usize::MAX);
+        let elements = answer.bytes().chunks_exact(answer.dtype().size_bytes());
+        Reference {
+            dtype: answer.dtype(),
+            shape: wire_shape(answer.shape()),
+            stride,
+            bytes: elements.step_by(step).flatten().copied().collect(),
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let size = self.dtype.size_bytes();
+        let total_bytes = shape(&self.shape).ok().and_then(|shape| size_bytes(self.dtype, &shape));
+        let stride = usize::try_from(self.stride).unwrap_or(usize::MAX);
+        let kept = total_bytes.filter(|_| stride > 0).map(|bytes| (bytes / size).div_ceil(stride));
+        kept.and_then(|kept| kept.checked_mul(size)) == Some(self.bytes.len())
+    }
+}
+
+/// Outcome of a self-test that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SelfTest {
+    /// Cases that ran.
+    pub cases: usize,
+    /// Elements that were compared.
+    pub elements: u64,
+    /// Largest absolute difference of any of them.
+    pub largest_difference: f64,
+}
+
+/// Runs every case and compares the answers with the references.
+///
+/// NaN answers NaN, an infinity answers itself; integers and booleans must be equal.
+///
+/// # Errors
+/// [`EngineError::Golden`]: a wrong number; the worst element of the first wrong output is named.
+/// [`EngineError::GoldenShape`]: an answer of another type or shape, or none. Those of [`Prepared::run`].
+pub fn check(
+    prepared: &dyn Prepared,
+    graph: &Graph,
+    golden: &Golden,
+    budget: &RunBudget<'_>,
+) -> Result<SelfTest, EngineError> {
+    let mut outcome = SelfTest { cases: golden.cases.len(), ..SelfTest::default() };
+    for case in &golden.cases {
+        let invalid = |why: TensorError| EngineError::InvalidInput {
+            name: format!("golden case `{}`", case.name),
+            expected: "a tensor".into(),
+            found: why.to_string(),
+        };
+        let inputs = case.inputs.iter().map(Stored::tensor).collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+        let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
+        let answers = prepared.run(&views, budget)?;
+        let count = graph.body.outputs.len().max(case.outputs.len());
+        for index in 0..count {
+            let output = graph.body.outputs.get(index).map_or("", |value| graph.value_name(*value));
+            compare(case, output, index, answers.get(index), golden.tolerance, &mut outcome)?;
+        }
+    }
+    Ok(outcome)
+}
+
+fn compare(
+    case: &Case,
+    output: &str,
+    index: usize,
+    answer: Option<&Tensor>,
+    tolerance: Tolerance,
+    outcome: &mut SelfTest,
+) -> Result<(), EngineError> {
+    let reference = case.outputs.get(index);
+    let same_kind = answer.zip(reference).filter(|(answer, reference)| {
+        answer.dtype() == reference.dtype && wire_shape(answer.shape()) == reference.shape
+    });
+    let Some((answer, reference)) = same_kind else {
+        return Err(EngineError::GoldenShape {
+            case: case.name.clone(),
+            output: output.to_string(),
+            expected: reference.map_or("nothing".into(), |r| format!("{}{:?}", r.dtype.name(), r.shape)),
+            found: answer.map_or("nothing".into(), |a| format!("{}{:?}", a.dtype().name(), a.shape())),
+        });
+    };
+    match worst(answer, reference, tolerance, outcome) {
+        None => Ok(()),
+        Some(Worst { element, difference, allowed, .. }) => Err(EngineError::Golden {
+            case: case.name.clone(),
+            output: output.to_string(),
+            difference,
+            element,
+            allowed,
+        }),
+    }
+}
+
+struct Worst {
+    element: u64,
+    difference: f64,
+    allowed: f64,
+    excess: f64,
+}
+
+/// The element that is farthest beyond what is allowed, if any is.
+fn worst(answer: &Tensor, reference: &Reference, tolerance: Tolerance, outcome: &mut SelfTest) -> Option<Worst> {
+    let (dtype, size) = (reference.dtype, reference.dtype.size_bytes());
+    let exact = !matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::F64);
+    let stride = usize::try_from(reference.stride).unwrap_or(usize::MAX).max(1);
+    let mut worst: Option<Worst> = None;
+    let kept = answer.bytes().chunks_exact(size).step_by(stride).zip(reference.bytes.chunks_exact(size));
+    for (index, (found, expected)) in kept.enumerate() {
+        outcome.elements += 1;
+        if found == expected {
+            continue;
+        }
+        let (Some(a), Some(r)) = (number::at(dtype, found, 0), number::at(dtype, expected, 0)) else { continue };
+        if !exact && (a == r || (a.is_nan() && r.is_nan())) {
+            continue;
+        }
+        // Where one of them is no finite number, they are as far apart as can be.
+        let difference = if a.is_finite() && r.is_finite() { (a - r).abs() } else { f64::INFINITY };
+        let allowed = match (exact, r.is_finite()) {
+            (false, true) => f64::from(tolerance.absolute) + f64::from(tolerance.relative) * r.abs(),
+            _ => 0.0,
+        };
+        outcome.largest_difference = outcome.largest_difference.max(difference);
+        // 64-bit integers may differ although their nearest binary64 are the same.
+        let wrong = exact || difference > allowed;
+        let excess = difference - allowed;
+        if wrong && worst.as_ref().is_none_or(|worst| excess > worst.excess) {
+            let element = (index as u64).saturating_mul(stride as u64);
+            worst = Some(Worst { element, difference, allowed, excess });
+        }
+    }
+    worst
+}
+
+fn wire_shape(shape: &[usize]) -> Vec<u64> {
+    shape.iter().map(|dim| *dim as u64).collect()
+}
+
+fn shape(wire: &[u64]) -> Result<Vec<usize>, TensorError> {
+    let saturated = || wire.iter().map(|dim| usize::try_from(*dim).unwrap_or(usize::MAX)).collect();
+    wire.iter()
+        .map(|dim| usize::try_from(*dim))
+        .collect::<Result<_, _>>()
+        .map_err(|_| TensorError::ShapeOverflow { shape: saturated() })
 }

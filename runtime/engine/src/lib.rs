@@ -10,8 +10,12 @@ pub mod golden;
 mod number;
 mod program;
 mod tensor;
+mod watch;
 
 pub use engine::{Engine, EngineError, Interrupt, MemoryUse, Prepared, RunBudget, Unsupported, Watch};
 pub use pannier_bundle::{Code, DType, Dim};
 pub use program::{Program, ProgramBuilder};
 pub use tensor::{Element, Tensor, TensorError, TensorView, size_bytes};
+pub use watch::Cancel;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub use watch::Deadline;
