@@ -56,7 +56,13 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
     let locked: &[&str] = if frozen { &["--locked"] } else { &[] };
     steps.step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])));
     steps.step("lints", || {
-        shell::run(cargo().arg("clippy").args(locked).args(["--workspace", "--all-targets", "--", "--deny", "warnings"]))
+        shell::run(cargo().arg("clippy").args(locked).args([
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ]))
     });
     steps.step("documentation", || {
         shell::run(cargo().env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--no-deps"]).args(locked))

@@ -67,14 +67,19 @@ fn build_from_debian(work: &Path) -> Result<()> {
     let unpacked = work.join("rust-src");
     shell::run(Command::new("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
     let library = unpacked.join(format!("usr/src/rustc-{version}/library"));
-    let sources = sysroot.join("lib/rustlib/src/rust/library");
-    if !sources.exists() {
-        let parent = sources.parent().context("the sysroot has no parent")?;
-        fs::create_dir_all(parent).with_context(|| format!("{} cannot be written", parent.display()))?;
-        shell::run(Command::new("cp").arg("-r").arg(&library).arg(&sources))?;
+    // Cargo looks for the sources here alone. They are taken away again: a later `rustup component add` wants the place.
+    let place = sysroot.join("lib/rustlib/src");
+    let lend = !place.exists();
+    if lend {
+        let parent = place.join("rust");
+        fs::create_dir_all(&parent).with_context(|| format!("{} cannot be written", parent.display()))?;
+        shell::run(Command::new("cp").arg("-r").arg(&library).arg(&parent))?;
     }
-    let built = build_std(work)?;
-    install(&built, &target_libdir()?)
+    let built = build_std(work);
+    if lend {
+        fs::remove_dir_all(&place).with_context(|| place.display().to_string())?;
+    }
+    install(&built?, &target_libdir()?)
 }
 
 /// For example `1.95.0`. Debian has sources of released versions only.
