@@ -1,9 +1,11 @@
 //! Opening, verifying and reading a bundle from a source with random access.
 
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
+use crate::chunk::check_digest;
 use crate::error::{Error, SectionError};
 use crate::frame::Decoder;
 use crate::header::{Header, PREAMBLE_BYTES, Preamble, Section, bytes, size};
@@ -155,12 +157,37 @@ impl<S: Source> Verified<S> {
         self.reader.read_into(self.reader.section(name)?, into)
     }
 
-    /// Reads every section and checks its content digest, which the header vouches for like it does for the stored
-    /// digests. Opening needs only the latter; this is for `verify --full`.
+    /// Checks the digest of every stored chunk, and decodes nothing: every byte of the file has then been checked.
+    ///
+    /// `progress` is called with the stored bytes that are done and their total; it may stop the work.
     ///
     /// # Errors
-    /// [`Error::Section`] with [`SectionError::Digest`]; those of [`Verified::read_into`]. Never panics.
-    pub fn check_contents(&self) -> Result<(), Error> {
+    /// [`Error::Chunk`]: a chunk is not the one that the header names. [`Error::Interrupted`]: `progress` said so. What
+    /// the source returns. Never panics.
+    pub fn check_stored(&self, progress: &mut Progress<'_>) -> Result<(), Error> {
+        let total = self.header().sections.iter().map(|section| section.stored_bytes).sum();
+        let mut done = 0_u64;
+        for section in &self.header().sections {
+            self.reader.for_each_chunk(section, |_, chunk, stored| {
+                check_digest(chunk, stored)?;
+                done = done.saturating_add(bytes(stored.len()));
+                Ok(progress(done, total))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Decodes every section and checks its content digest, which the header vouches for like it does for the stored
+    /// digests. Reading needs only the latter; this is for `verify --full`.
+    ///
+    /// `progress` is called with the bytes of content that are done and their total; it may stop the work.
+    ///
+    /// # Errors
+    /// [`Error::Section`] with [`SectionError::Digest`]; [`Error::Interrupted`]: `progress` said so; those of
+    /// [`Verified::read_into`]. Never panics.
+    pub fn check_contents(&self, progress: &mut Progress<'_>) -> Result<(), Error> {
+        let total = self.header().content_bytes();
+        let mut done = 0_u64;
         let mut content = Vec::new();
         for section in &self.header().sections {
             let mut hash = Sha256::new();
@@ -168,7 +195,8 @@ impl<S: Source> Verified<S> {
                 content.resize(size(chunk.content_bytes), 0);
                 reader.read(chunk, stored, &mut content)?;
                 hash.update(&content);
-                Ok(())
+                done = done.saturating_add(bytes(content.len()));
+                Ok(progress(done, total))
             })?;
             if <[u8; 32]>::from(hash.finalize()) != section.sha256 {
                 return Err(Error::Section { section: section.name.clone(), why: SectionError::Digest });
@@ -177,3 +205,7 @@ impl<S: Source> Verified<S> {
         Ok(())
     }
 }
+
+/// Told how much is done of how much, in bytes; it may stop the work. Where nobody cares: `|_, _|
+/// ControlFlow::Continue(())`.
+pub type Progress<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;

@@ -22,6 +22,8 @@ pub const PREAMBLE_BYTES: usize = 24;
 pub const ALIGNMENT_BYTES: usize = 64;
 /// Most content that one chunk may hold, in bytes.
 pub const CHUNK_CONTENT_BYTES_MAX: u32 = 1 << 20;
+/// Most byte planes that a chunk may be split into.
+pub const PLANES_MAX: usize = 8;
 /// Largest window that a zstd frame in a bundle may ask for, in bytes.
 pub const WINDOW_BYTES_MAX: u64 = 1 << 20;
 /// Longest name of a section, in bytes.
@@ -204,6 +206,7 @@ pub struct Chunk {
     /// SHA-256 of the stored bytes, all planes in order.
     pub sha256: [u8; 32],
     /// 1, 2, 4 or 8 planes, stored one after the other.
+    #[serde(deserialize_with = "check::at_most_eight")]
     pub planes: Vec<Plane>,
 }
 

@@ -68,7 +68,7 @@ pub mod versioned;
 #[cfg(feature = "write")]
 pub mod write;
 
-pub use bundle::{Bundle, Verified};
+pub use bundle::{Bundle, Progress, Verified};
 pub use code::Code;
 pub use error::{
     ChunkError, DecodeError, Error, FrameError, HeaderError, ManifestError, SectionError, SignatureBlockError,

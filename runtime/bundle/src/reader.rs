@@ -3,6 +3,7 @@
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
@@ -60,15 +61,16 @@ impl<S: Source> Reader<S> {
             // The table was checked: the chunks' content adds up to the section's.
             let (target, after) = core::mem::take(&mut rest).split_at_mut(size(chunk.content_bytes));
             rest = after;
-            reader.read(chunk, stored, target)
+            reader.read(chunk, stored, target)?;
+            Ok(ControlFlow::Continue(()))
         })
     }
 
-    /// Reads the stored bytes of each chunk into one buffer of our own and hands them over.
+    /// Reads the stored bytes of each chunk into one buffer of our own and hands them over, until told to stop.
     pub(crate) fn for_each_chunk(
         &self,
         section: &Section,
-        mut each: impl FnMut(&mut ChunkReader, &Chunk, &[u8]) -> Result<(), ChunkError>,
+        mut each: impl FnMut(&mut ChunkReader, &Chunk, &[u8]) -> Result<ControlFlow<()>, ChunkError>,
     ) -> Result<(), Error> {
         let mut reader = ChunkReader::new(self.decoder);
         let largest = section.chunks.iter().map(Chunk::stored_bytes).max().unwrap_or(0);
@@ -77,11 +79,13 @@ impl<S: Source> Reader<S> {
         for (index, chunk) in section.chunks.iter().enumerate() {
             let stored = buffer.get_mut(..chunk.stored_bytes()).unwrap_or_default();
             self.source.read_at(offset, stored)?;
-            each(&mut reader, chunk, stored).map_err(|why| Error::Chunk {
-                section: section.name.clone(),
-                chunk: index,
-                why,
+            let flow = each(&mut reader, chunk, stored).map_err(|why| {
+                let section = section.name.clone();
+                Error::Chunk { section, chunk: index, why }
             })?;
+            if flow.is_break() {
+                return Err(Error::Interrupted);
+            }
             offset = offset.saturating_add(bytes(stored.len()));
         }
         Ok(())

@@ -7,11 +7,10 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
-use core::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Progress};
 use crate::error::Error;
 use crate::header::{ALIGNMENT_BYTES, Header, Kind, Section, bytes};
 use crate::limits::Limits;
@@ -101,7 +100,7 @@ impl Sealed {
 pub fn seal(
     sections: Vec<SectionContent<'_>>,
     options: &SealOptions,
-    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<Sealed, Error> {
     let sections = in_file_order(sections)?;
     let pieces = pieces::cut(&sections)?;

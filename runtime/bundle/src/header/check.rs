@@ -1,9 +1,14 @@
 //! The rules of the section table.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Deserializer;
+use serde::de::{Error as _, SeqAccess, Visitor};
 
 use super::{
-    ALIGNMENT_BYTES, CHUNK_CONTENT_BYTES_MAX, Chunk, Codec, Header, Kind, NAME_BYTES_MAX, Section, bytes, size,
+    ALIGNMENT_BYTES, CHUNK_CONTENT_BYTES_MAX, Chunk, Codec, Header, Kind, NAME_BYTES_MAX, PLANES_MAX, Plane, Section, bytes, size,
 };
 use crate::error::{ChunkError, Error, HeaderError, SectionError};
 use crate::limits::{Limits, Quantity};
@@ -29,14 +34,14 @@ pub(super) fn table(header: &Header, body_bytes: u64, limits: &Limits) -> Result
         if !names.insert(section.name.as_str()) || (!words.insert(word) && other_kind) {
             return Err(wrong(section, SectionError::Duplicate));
         }
-        check_name_and_kind(section)?;
-        check_order(before, section)?;
-        check_chunks(section)?;
         content = content.checked_add(section.content_bytes).ok_or(HeaderError::Overflow)?;
         Limits::check(Quantity::ContentBytes, content, limits.content_bytes)?;
         if section.kind != Kind::Weights {
             Limits::check(Quantity::SmallSectionBytes, section.content_bytes, limits.small_section_bytes)?;
         }
+        check_name_and_kind(section)?;
+        check_order(before, section)?;
+        check_chunks(section)?;
         let expected = end.checked_next_multiple_of(bytes(ALIGNMENT_BYTES)).ok_or(HeaderError::Overflow)?;
         if section.offset != expected {
             return Err(wrong(section, SectionError::Offset { expected, actual: section.offset }));
@@ -147,6 +152,31 @@ fn check_chunk(chunk: &Chunk) -> Result<(), ChunkError> {
         }
     }
     Ok(())
+}
+
+/// Planes as they are on the wire, but never more than a chunk can have: a plane takes four times as much memory as it
+/// takes bytes.
+pub(super) fn at_most_eight<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Plane>, D::Error> {
+    struct Planes;
+    impl<'de> Visitor<'de> for Planes {
+        type Value = Vec<Plane>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("at most 8 planes")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Plane>, A::Error> {
+            let mut planes = Vec::new();
+            while let Some(plane) = sequence.next_element()? {
+                if planes.len() == PLANES_MAX {
+                    return Err(A::Error::custom("more than 8 planes"));
+                }
+                planes.push(plane);
+            }
+            Ok(planes)
+        }
+    }
+    deserializer.deserialize_seq(Planes)
 }
 
 fn wrong(section: &Section, why: SectionError) -> Error {

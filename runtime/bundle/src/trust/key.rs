@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{DerSignature, VerifyingKey};
-use p256::pkcs8::der::Document;
-use p256::pkcs8::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+use p256::pkcs8::der::pem::decode_vec;
+use p256::pkcs8::spki::SubjectPublicKeyInfoRef;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use sha2::{Digest, Sha256};
 
@@ -75,16 +75,17 @@ impl PublicKey {
 
     pub(super) fn parse(pem: &str) -> Result<PublicKey, KeyFault> {
         const LABEL: &str = "PUBLIC KEY";
-        let (label, document) = Document::from_pem(pem.trim()).map_err(|_| KeyFault::NotPem)?;
+        let (label, document) = decode_vec(pem.trim().as_bytes()).map_err(|_| KeyFault::NotPem)?;
         if label.ends_with("PRIVATE KEY") {
             return Err(KeyFault::Private);
         }
         if label != LABEL {
             return Err(KeyFault::Label);
         }
-        let info = SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| KeyFault::Malformed)?;
-        let algorithm = algorithm_name(info.algorithm.oid, info.algorithm.parameters_oid().ok());
-        if algorithm != P256 {
+        let info = SubjectPublicKeyInfoRef::try_from(document.as_slice()).map_err(|_| KeyFault::Malformed)?;
+        let curve = info.algorithm.parameters_oid().ok().map(|oid| oid.to_string());
+        let algorithm = algorithm_name(&info.algorithm.oid.to_string(), curve.as_deref());
+        if algorithm != ALGORITHM {
             return Err(KeyFault::Algorithm { found: algorithm });
         }
         let key = VerifyingKey::try_from(info).map_err(|_| KeyFault::Point)?;
@@ -120,12 +121,13 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-const P256: &str = "ECDSA P-256";
+/// The one algorithm of this format.
+pub const ALGORITHM: &str = "ECDSA P-256";
 
-/// Name of the algorithm that a key is for, from its object identifiers.
-fn algorithm_name(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> &'static str {
-    match (algorithm.to_string().as_str(), curve.map(|oid| oid.to_string()).as_deref()) {
-        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => P256,
+/// Name of the algorithm that a key is for: from its object identifier, and from that of its curve, in dotted decimals.
+pub fn algorithm_name(algorithm: &str, curve: Option<&str>) -> &'static str {
+    match (algorithm, curve) {
+        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => ALGORITHM,
         ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => "ECDSA P-384",
         ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => "ECDSA P-521",
         ("1.2.840.10045.2.1", Some("1.3.132.0.10")) => "ECDSA secp256k1",

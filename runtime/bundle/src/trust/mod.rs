@@ -30,7 +30,7 @@ mod verify;
 
 pub use dsse::{MAX_DOCUMENT_BYTES, PAYLOAD_TYPE, pae, sigstore_bundle};
 pub use error::{Expiry, KeyFault, PolicyFault, SignatureFault, TrustError};
-pub use key::{Fingerprint, PublicKey};
+pub use key::{ALGORITHM, Fingerprint, PublicKey, algorithm_name};
 pub use policy::{Policy, PolicyKey, Role};
 pub use statement::{HEADER_NAME, PREDICATE_TYPE, statement_payload};
 pub use verify::{MAX_SIGNATURES, check_version, verify};

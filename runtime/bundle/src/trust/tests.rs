@@ -1,1 +1,7 @@
+//! The rules of trust as tables. Each case names the rule; all failures of a table are reported at once.
 
+mod documents;
+mod fixtures;
+mod keys;
+mod policies;
+mod signers;

@@ -1,11 +1,9 @@
 //! The smallest encoding of each chunk.
 
-use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
-use core::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
@@ -13,6 +11,7 @@ use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 
 use super::pieces::Piece;
+use crate::bundle::Progress;
 use crate::error::Error;
 use crate::header::{Chunk, Codec, Plane, bytes};
 
@@ -31,7 +30,7 @@ const PLANE_ENTRY_BYTES: usize = 4;
 pub(super) fn encode_all(
     pieces: &[Piece<'_>],
     threads: NonZeroUsize,
-    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<Vec<(Chunk, Vec<u8>)>, Error> {
     let total = pieces.iter().map(|piece| bytes(piece.bytes.len())).sum();
     let next = AtomicUsize::new(0);
@@ -45,12 +44,16 @@ pub(super) fn encode_all(
             let sender = sender.clone();
             let (next, stopped) = (&next, &stopped);
             scope.spawn(move || {
-                let mut encoder = Encoder::new();
+                let mut encoder = Encoder::new().map_err(|error| error.to_string());
                 while !stopped.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(piece) = pieces.get(index) else { break };
+                    let encoded = match &mut encoder {
+                        Ok(encoder) => encoder.encode(piece).map_err(|error| error.to_string()),
+                        Err(error) => Err(error.clone()),
+                    };
                     let encoded =
-                        encoder.as_mut().map_err(|error| error.clone()).and_then(|encoder| encoder.encode(piece));
+                        encoded.map_err(|cause| Error::Write { section: piece.name.to_string(), cause });
                     if sender.send((index, encoded)).is_err() {
                         break;
                     }
@@ -78,7 +81,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new() -> Result<Encoder, Error> {
+    fn new() -> std::io::Result<Encoder> {
         use zstd::zstd_safe::CParameter;
         let parameters = [
             CParameter::CompressionLevel(LEVEL),
@@ -89,13 +92,13 @@ impl Encoder {
         ];
         let mut compressor = Compressor::default();
         for parameter in parameters {
-            compressor.set_parameter(parameter).map_err(failed)?;
+            compressor.set_parameter(parameter)?;
         }
         Ok(Encoder { compressor })
     }
 
     /// Without a filter, and split into planes where that is smaller.
-    fn encode(&mut self, piece: &Piece<'_>) -> Result<(Chunk, Vec<u8>), Error> {
+    fn encode(&mut self, piece: &Piece<'_>) -> std::io::Result<(Chunk, Vec<u8>)> {
         let content = piece.bytes;
         let mut best = self.encode_planes(&[content])?;
         let width = usize::from(piece.element_bytes);
@@ -112,11 +115,11 @@ impl Encoder {
         Ok((Chunk { content_bytes, sha256: Sha256::digest(&stored).into(), planes }, stored))
     }
 
-    fn encode_planes(&mut self, planes: &[&[u8]]) -> Result<(Vec<Plane>, Vec<u8>), Error> {
+    fn encode_planes(&mut self, planes: &[&[u8]]) -> std::io::Result<(Vec<Plane>, Vec<u8>)> {
         let mut table = Vec::new();
         let mut stored = Vec::new();
         for plane in planes {
-            let compressed = self.compressor.compress(plane).map_err(failed)?;
+            let compressed = self.compressor.compress(plane)?;
             let worthwhile = compressed.len() + plane.len() / WORTHWHILE < plane.len();
             let (codec, bytes) = if worthwhile { (Codec::Zstd, &*compressed) } else { (Codec::Raw, *plane) };
             table.push(Plane { codec, stored_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) });
@@ -129,8 +132,4 @@ impl Encoder {
 /// Byte `p` of each element, for each `p`.
 fn split(content: &[u8], width: usize) -> Vec<Vec<u8>> {
     (0..width).map(|plane| content.iter().skip(plane).step_by(width).copied().collect()).collect()
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::Write { section: "any".to_string(), cause: format!("zstd: {error}") }
 }

@@ -14,6 +14,8 @@ pub const MERGE_BYTES: usize = 64 << 10;
 pub(super) struct Piece<'a> {
     /// Index of the section in the order of the file.
     pub(super) section: usize,
+    /// Name of the section.
+    pub(super) name: &'a str,
     pub(super) bytes: &'a [u8],
     pub(super) element_bytes: u8,
 }
@@ -29,7 +31,7 @@ pub(super) fn cut<'a>(sections: &'a [(Kind, SectionContent<'_>)]) -> Result<Vec<
         for length in lengths(section)? {
             let (bytes, after) = rest.split_at(length);
             rest = after;
-            pieces.push(Piece { section: index, bytes, element_bytes: section.element_bytes });
+            pieces.push(Piece { section: index, name: &section.name, bytes, element_bytes: section.element_bytes });
         }
     }
     Ok(pieces)
