@@ -1,0 +1,9 @@
+//! How good the answers are, and how long they take.
+
+mod accuracy;
+mod compare;
+mod latency;
+
+pub use accuracy::{Accuracy, Failure, Right, evaluate};
+pub use compare::{Comparison, TOLERANCE, compare};
+pub use latency::Latency;
