@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result, bail};
 use npyz::npz::NpzArchive;
-use npyz::{DType as NpyType, NpyFile, TypeChar};
-use pannier::{DType, Tensor};
+use npyz::{DType, NpyFile, TypeChar};
+use pannier::Tensor;
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// The first case's values of these inputs.
@@ -24,19 +24,16 @@ pub fn first_case<'a>(path: &Path, inputs: impl IntoIterator<Item = &'a str>) ->
     Ok(case)
 }
 
-fn tensor(mut array: NpyFile<impl std::io::Read>) -> Result<Tensor> {
-    let dtype = match array.dtype() {
-        NpyType::Plain(plain) => match (plain.type_char(), plain.size_field()) {
-            (TypeChar::Float, 4) => DType::F32,
-            (TypeChar::Int, 4) => DType::I32,
-            (TypeChar::Int, 8) => DType::I64,
-            _ => bail!("type {}", plain),
-        },
-        other => bail!("type {}", other.descr()),
-    };
+fn tensor(array: NpyFile<impl Read>) -> Result<Tensor> {
     let shape = array.shape().iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>()?;
-    let size_bytes = shape.iter().product::<usize>() * dtype.size_bytes();
-    let mut bytes = vec![0; size_bytes];
-    array.read_exact(&mut bytes)?;
-    Ok(Tensor::new(dtype, shape, bytes)?)
+    let (kind, size_bytes) = match array.dtype() {
+        DType::Plain(plain) => (plain.type_char(), plain.size_field()),
+        other => bail!("elements are {}", other.descr()),
+    };
+    Ok(match (kind, size_bytes) {
+        (TypeChar::Float, 4) => Tensor::from_slice(shape, &array.into_vec::<f32>()?)?,
+        (TypeChar::Int, 4) => Tensor::from_slice(shape, &array.into_vec::<i32>()?)?,
+        (TypeChar::Int, 8) => Tensor::from_slice(shape, &array.into_vec::<i64>()?)?,
+        (kind, size_bytes) => bail!("elements are {kind} of {size_bytes} bytes"),
+    })
 }

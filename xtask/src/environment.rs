@@ -71,8 +71,3 @@ pub fn apt_get() -> Option<Command> {
     }
     None
 }
-
-/// The `packager.toml` that describes one of the five models.
-pub fn example_config(model: &str) -> PathBuf {
-    root().join("docs/examples").join(model).join("packager.toml")
-}

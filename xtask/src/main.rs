@@ -13,6 +13,7 @@ mod setup;
 mod shell;
 mod steps;
 mod test;
+mod tour;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! `models`: five published models with inputs and ONNX Runtime's answers, for tests, the bench and the demo.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,6 +35,22 @@ pub fn ensure_model(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Copies a model, its labels and the example `packager.toml` for it into a folder of their own, as they would lie on a
+/// user's disk. Returns the path of the `packager.toml`.
+pub fn lay_out(models: &Path, name: &str, folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let config = folder.join("packager.toml");
+    let example = root().join("docs/examples").join(name).join("packager.toml");
+    fs::copy(&example, &config).with_context(|| example.display().to_string())?;
+    for file in ["model.onnx", "labels.json", "characters.json"] {
+        let source = models.join(name).join(file);
+        if source.exists() {
+            fs::copy(&source, folder.join(file)).with_context(|| source.display().to_string())?;
+        }
+    }
+    Ok(config)
+}
+
 /// What `PANNIER_MODELS` names, or a copy that lies beside the project.
 fn at_hand() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("PANNIER_MODELS").filter(|folder| !folder.is_empty()) {
@@ -52,7 +69,7 @@ fn fetch_all() -> Result<PathBuf> {
 }
 
 fn fetch(python: &Path, folder: &Path, only: Option<&str>) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     shell::run(script(python).arg("fetch").arg(folder).args(only))
 }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::environment::{self, cargo};
 use crate::setup::{python, wasm};
 use crate::steps::Steps;
-use crate::{docs, models, shell};
+use crate::{docs, models, shell, tour};
 
 /// Parts of the runtime that must do without an operating system.
 pub const NO_STD: [&str; 1] = ["pannier-bundle"];
@@ -73,12 +73,18 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
         Ok(())
     });
     match &packager {
-        Some(packager) => steps.step("generated documents", || docs::check(packager)),
-        None => steps.skip("generated documents", "the packager was not built"),
+        Some(packager) => {
+            steps.step("generated documents", || docs::check(packager));
+            steps.step("the tour in README.md", || tour::run(packager));
+        }
+        None => steps.skip("generated documents, tour", "the packager was not built"),
     }
     steps.step("tests", || {
         let mut command = cargo();
         command.arg("test").args(locked).arg("--no-fail-fast");
+        if let Some(packager) = &packager {
+            command.env("PANNIER_PACKAGER", packager);
+        }
         if let Some(tools) = tools {
             tools.apply(&mut command);
         }

@@ -10,20 +10,25 @@ use anyhow::{Result, bail};
 
 use crate::steps::Steps;
 
+/// The parts, in the order in which they are set up.
+const PARTS: [&str; 3] = ["python", "wasm", "browser"];
+
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
-    let parts: [(&str, fn() -> Result<()>); 3] =
-        [("python", || python::ensure().map(drop)), ("wasm", wasm::ensure), ("browser", browser::ensure)];
-    if let Some(only) = only
-        && !parts.iter().any(|(name, _)| *name == only)
-    {
-        bail!("`{only}` is not a part of setup: there are python, wasm and browser");
+    if let Some(unknown) = only.filter(|only| !PARTS.contains(only)) {
+        bail!("`{unknown}` is not a part of setup: there are {}", PARTS.join(", "));
     }
     let mut steps = Steps::new();
-    for (name, part) in parts {
-        if only.is_none_or(|only| only == name) {
-            steps.step(name, part);
-        }
+    for part in PARTS.into_iter().filter(|part| only.is_none_or(|only| only == *part)) {
+        steps.step(part, || ensure(part));
     }
     steps.finish()
+}
+
+fn ensure(part: &str) -> Result<()> {
+    match part {
+        "python" => python::ensure().map(drop),
+        "wasm" => wasm::ensure(),
+        _ => browser::ensure(),
+    }
 }
