@@ -57,6 +57,9 @@ mod frame;
 pub mod header;
 mod limits;
 pub mod manifest;
+#[cfg(feature = "oracle")]
+#[doc(hidden)]
+pub mod oracle;
 mod prefix;
 mod preflight;
 mod reader;
@@ -82,5 +85,5 @@ pub use preflight::{FromPrefix, Preflight};
 pub use source::FileSource;
 pub use source::Source;
 pub use stream::{Event, Opened, Stream};
-pub use trust::{PublicKey, Trust, Verdict};
+pub use trust::{Policy, PublicKey, Trust, Verdict};
 pub use versioned::{decode_versioned, encode_versioned};
