@@ -1,21 +1,25 @@
 //! From a program to a plan of tract.
 
-use crate::guard;
+use crate::analyse::analyse;
+use crate::plan::Plan;
 use crate::proto::{self, NodeNames, Proto};
-use crate::{tensors, weights};
-use pannier_engine::{EngineError, Program};
-use pannier_graph::{DType, Dim};
-use std::collections::HashSet;
-use std::sync::Arc;
+use crate::stop::{self, Limits};
+use crate::{dtype, tensors, weights};
+use pannier_engine::{EngineError, Program, Tensor, TensorView};
+use pannier_graph::Graph;
 use tract_onnx::model::ParseResult;
-use tract_onnx::prelude::*;
+use tract_onnx::prelude::{
+    Datum, InferenceFact, InferenceModel, InferenceModelExt, IntoArcTensor, OutletId, SpecialOps,
+    Tensor as TractTensor, TractResult, TypedModel,
+};
 use tract_onnx::tract_hir::infer::{GenericFactoid, InferenceOp};
 use tract_onnx::tract_hir::internal::TDim;
 use tract_onnx::tract_hir::ops::konst::Const;
 
-/// A program as tract has parsed it, its weights included, before any analysis.
+/// A program as tract has parsed it, weights included, before any analysis.
 pub(crate) struct Parsed {
     pub(crate) model: InferenceModel,
+    /// Where each value of the main body is.
     pub(crate) outlets: Vec<(u32, OutletId)>,
     pub(crate) nodes: NodeNames,
     pub(crate) symbols: Vec<String>,
@@ -29,55 +33,71 @@ pub(crate) struct Parsed {
 pub(crate) fn parse(program: &Program) -> Result<Parsed, EngineError> {
     let Proto { model: message, nodes, symbols } = proto::proto(program)?;
     let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
-    let parsed = guard::catch(|| onnx.parse(&message, None));
-    let ParseResult { mut model, outlets_by_name, .. } = parsed.map_err(|reason| invalid(&nodes, &reason))?;
+    let parsed = stop::catch(|| onnx.parse(&message, None)).map_err(|failure| failure.invalid(&nodes))?;
+    let ParseResult { mut model, outlets_by_name, .. } = parsed;
 
     let mut weight_bytes = 0;
-    let mut constants = HashSet::new();
     for weight in &program.graph.body.weights {
         let Some(outlet) = outlets_by_name.get(&proto::value_name(weight.value)) else { continue };
-        let name = || program.graph.value_name(weight.value).to_string();
         let bytes = weights::bytes(program, weight)?;
         let shape = weight.shape.iter().map(|dim| usize::try_from(*dim)).collect::<Result<Vec<_>, _>>();
-        let tensor = shape.ok().and_then(|shape| tensors::to_tract(weight.dtype, &shape, &bytes));
-        let tensor = tensor.ok_or_else(|| EngineError::InvalidGraph {
-            node: name(),
-            reason: "the weight's bytes do not fit its type and shape".into(),
-        })?;
+        let tensor =
+            shape.ok().and_then(|shape| tensors::to_tract(TensorView::new(weight.dtype, &shape, &bytes).ok()?));
+        let tensor = tensor.ok_or_else(|| weights::unfit(program, weight))?;
         weight_bytes += bytes.len() as u64;
-        let tensor = tensor.into_arc_tensor();
-        let mut fact = InferenceFact::dt_shape_from_tensor(&tensor);
-        fact.value = GenericFactoid::Only(tensor.clone());
-        let constant = Const::new(tensor).map_err(|error| invalid(&nodes, &format!("{error:#}")))?;
-        let op: Box<dyn InferenceOp> = Box::new(constant);
-        model.node_mut(outlet.node).op = op;
-        model.set_outlet_fact(*outlet, fact).map_err(|error| invalid(&nodes, &format!("{error:#}")))?;
-        constants.insert(outlet.node);
+        stop::catch(|| make_constant(&mut model, *outlet, tensor)).map_err(|failure| failure.invalid(&nodes))?;
     }
-    let inputs: Vec<OutletId> =
-        model.inputs.iter().copied().filter(|outlet| !constants.contains(&outlet.node)).collect();
-    if inputs.len() != program.graph.body.inputs.len() {
-        return Err(EngineError::InvalidGraph {
-            node: String::new(),
-            reason: "a value is used that nothing defines".into(),
-        });
+    if model.inputs.len() != program.graph.body.inputs.len() {
+        let reason = "a value is used that nothing defines".into();
+        return Err(EngineError::InvalidGraph { node: String::new(), reason });
     }
-    model.inputs = inputs;
-
-    let outlets =
-        outlets_by_name.iter().filter_map(|(name, outlet)| Some((name.strip_prefix('v')?.parse().ok()?, *outlet)));
-    let outlets = outlets.collect();
+    let outlets = outlets_by_name.iter().filter_map(|(name, outlet)| Some((name.strip_prefix('v')?, *outlet)));
+    let outlets = outlets.filter_map(|(digits, outlet)| Some((digits.parse().ok()?, outlet))).collect();
     Ok(Parsed { model, outlets, nodes, symbols, weight_bytes })
 }
 
+/// What a plan is made for: the shape of every input, and the value of those that steer shapes.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) shapes: Vec<Vec<usize>>,
+    /// Inputs that become constants of the plan.
+    pub(crate) values: Vec<Option<Tensor>>,
+}
+
 /// Analyses, optimises and plans.
-pub(crate) fn plan(model: InferenceModel, nodes: &NodeNames) -> Result<Arc<TypedSimplePlan>, EngineError> {
-    let plan = guard::catch(|| {
+pub(crate) fn compile(parsed: &Parsed, graph: &Graph, key: &Key, limits: &Limits<'_>) -> Result<Plan, EngineError> {
+    let plan = stop::catch(|| {
+        let mut model = parsed.model.clone();
+        let outlets = model.inputs.clone();
+        for (index, (outlet, input)) in outlets.iter().zip(&graph.body.inputs).enumerate() {
+            let value = key.values.get(index).and_then(Option::as_ref);
+            match value.and_then(|value| tensors::to_tract(value.view())) {
+                Some(tensor) => make_constant(&mut model, *outlet, tensor)?,
+                None => {
+                    if let (Some(datum), Some(shape)) = (input.dtype.and_then(dtype::to_tract), key.shapes.get(index)) {
+                        model.set_outlet_fact(*outlet, InferenceFact::dt_shape(datum, &**shape))?;
+                    }
+                }
+            }
+        }
+        analyse(&mut model, limits, false)?;
         let mut typed = model.into_typed()?;
         untangle_outputs(&mut typed)?;
-        TypedSimplePlan::new(typed.into_optimized()?)
+        Plan::new(typed.into_optimized()?)
     });
-    plan.map_err(|reason| invalid(nodes, &reason))
+    plan.map_err(|failure| failure.invalid(&parsed.nodes))
+}
+
+/// Turns a source into a constant.
+fn make_constant(model: &mut InferenceModel, outlet: OutletId, tensor: TractTensor) -> TractResult<()> {
+    let tensor = tensor.into_arc_tensor();
+    let mut fact = InferenceFact::dt_shape_from_tensor(&tensor);
+    fact.value = GenericFactoid::Only(tensor.clone());
+    let constant: Box<dyn InferenceOp> = Box::new(Const::new(tensor)?);
+    model.node_mut(outlet.node).op = constant;
+    model.set_outlet_fact(outlet, fact)?;
+    model.inputs.retain(|input| *input != outlet);
+    Ok(())
 }
 
 /// Casts outputs of tract's own dimension type to `int64`, which is what they are in ONNX.
@@ -90,17 +110,4 @@ fn untangle_outputs(typed: &mut TypedModel) -> TractResult<()> {
         }
     }
     typed.select_output_outlets(&outputs)
-}
-
-/// The declared type and shape of an input with symbols bound to sizes.
-pub(crate) fn concrete_fact(dtype: DType, shape: &[usize]) -> Option<InferenceFact> {
-    Some(InferenceFact::dt_shape(crate::dtype::to_tract(dtype)?, shape))
-}
-
-pub(crate) fn is_fixed(shape: &[Dim]) -> bool {
-    shape.iter().all(|dim| matches!(dim, Dim::Fixed(_)))
-}
-
-pub(crate) fn invalid(nodes: &NodeNames, reason: &str) -> EngineError {
-    EngineError::InvalidGraph { node: nodes.mentioned(reason), reason: reason.to_string() }
 }

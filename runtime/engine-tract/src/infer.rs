@@ -1,10 +1,11 @@
 //! Types and shapes of all values, as far as tract's analysis knows them.
 
-use crate::{compile, dtype, guard};
-use pannier_engine::Program;
+use crate::analyse::analyse;
+use crate::stop::{self, Limits};
+use crate::{compile, dtype};
+use pannier_engine::{Program, RunBudget};
 use pannier_graph::{DType, Dim};
 use std::collections::HashMap;
-use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::TDim;
 
@@ -15,7 +16,8 @@ pub(crate) fn infer(program: &Program) -> Vec<Option<(DType, Vec<Dim>)>> {
     let mut known = vec![None; program.graph.values.len()];
     let Ok(mut parsed) = compile::parse(program) else { return known };
     // Obstinate: what can be known is known although some node cannot be analysed.
-    let _ = guard::catch(|| parsed.model.analyse(true));
+    let limits = Limits::new(&RunBudget::default());
+    let _ = stop::catch(|| analyse(&mut parsed.model, &limits, true));
     let names = symbol_names(&parsed);
     for (value, outlet) in &parsed.outlets {
         let Some(slot) = usize::try_from(*value).ok().and_then(|index| known.get_mut(index)) else { continue };

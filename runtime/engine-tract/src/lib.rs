@@ -4,12 +4,15 @@
 //! the rest. No type of tract is in the public interface. What tract does not do is done here: budgets, a list of
 //! everything that is not supported, checked inputs, panics turned into errors.
 
+mod analyse;
 mod compile;
 mod dtype;
-mod guard;
 mod infer;
+mod plan;
 mod prepared;
 mod proto;
+mod steer;
+mod stop;
 mod tensors;
 mod weights;
 
@@ -45,7 +48,7 @@ impl Engine for TractEngine {
         Ok(())
     }
 
-    fn prepare(&self, program: &Program, _budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
-        Ok(Box::new(prepared::TractPrepared::new(program)?))
+    fn prepare(&self, program: &Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
+        Ok(Box::new(prepared::TractPrepared::new(program, budget)?))
     }
 }

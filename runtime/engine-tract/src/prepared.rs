@@ -1,80 +1,116 @@
-//! A program made ready by tract.
+//! A program made ready by tract: plans made for the shapes that come, and kept.
 
-use crate::compile::{self, Parsed};
-use crate::{guard, tensors};
-use pannier_engine::{EngineError, MemoryUse, Prepared, Program, RunBudget, Tensor, TensorView};
-use pannier_graph::{DType, Dim};
-use std::sync::{Arc, Mutex};
-use tract_onnx::prelude::*;
+use crate::compile::{self, Key, Parsed};
+use crate::plan::Plan;
+use crate::stop::{Failure, Limits};
+use crate::{steer, tensors};
+use pannier_engine::{EngineError, MemoryUse, Prepared, Program, RunBudget, Tensor, TensorView, check_inputs};
+use pannier_graph::{Dim, Graph};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tract_onnx::prelude::{IntoTValue, TValue, TVec};
+
+/// Plans that are kept: those used last.
+const MOST_PLANS: usize = 4;
 
 pub(crate) struct TractPrepared {
-    inputs: Vec<Port>,
+    graph: Arc<Graph>,
     parsed: Parsed,
-    plans: Mutex<Vec<(Shapes, Arc<TypedSimplePlan>)>>,
-}
-
-type Shapes = Vec<Vec<usize>>;
-
-struct Port {
-    name: String,
-    dtype: DType,
-    shape: Vec<Dim>,
+    steering: Vec<bool>,
+    /// Whether plans turned out to need the values of steering inputs.
+    needs_values: AtomicBool,
+    plans: Mutex<Vec<(Key, Arc<Plan>)>>,
+    peak_bytes: AtomicU64,
 }
 
 impl TractPrepared {
-    pub(crate) fn new(program: &Program) -> Result<TractPrepared, EngineError> {
-        let parsed = compile::parse(program)?;
-        let mut inputs = Vec::new();
-        for input in &program.graph.body.inputs {
-            let name = program.graph.value_name(input.value).to_string();
-            let (Some(dtype), Some(shape)) = (input.dtype, input.shape.clone()) else {
-                return Err(EngineError::InvalidGraph {
-                    node: String::new(),
-                    reason: format!("input `{name}` has no type"),
-                });
-            };
-            inputs.push(Port { name, dtype, shape });
-        }
-        Ok(TractPrepared { inputs, parsed, plans: Mutex::new(Vec::new()) })
+    pub(crate) fn new(program: &Program, budget: &RunBudget<'_>) -> Result<TractPrepared, EngineError> {
+        let prepared = TractPrepared {
+            graph: program.graph.clone(),
+            parsed: compile::parse(program)?,
+            steering: steer::steering(&program.graph),
+            needs_values: AtomicBool::new(false),
+            plans: Mutex::new(Vec::new()),
+            peak_bytes: AtomicU64::new(0),
+        };
+        prepared.plan_ahead(budget)?;
+        Ok(prepared)
     }
 
-    fn plan(&self, shapes: Shapes) -> Result<Arc<TypedSimplePlan>, EngineError> {
-        if let Ok(plans) = self.plans.lock() {
-            if let Some((_, plan)) = plans.iter().find(|(key, _)| *key == shapes) {
-                return Ok(plan.clone());
+    /// Where shapes are fixed, the plan is made now: the first run is as fast as the others, and what cannot be planned
+    /// is found now.
+    fn plan_ahead(&self, budget: &RunBudget<'_>) -> Result<(), EngineError> {
+        let fixed = |dim: &Dim| match dim {
+            Dim::Fixed(size) => usize::try_from(*size).ok(),
+            Dim::Symbol(_) => None,
+        };
+        let inputs = &self.graph.body.inputs;
+        let shapes = inputs.iter().map(|input| input.shape.iter().flatten().map(fixed).collect::<Option<Vec<_>>>());
+        let Some(shapes) = shapes.collect::<Option<Vec<_>>>() else { return Ok(()) };
+        match self.plan_for(Key { values: vec![None; shapes.len()], shapes }, budget) {
+            // Values may be missing that the first run will bring.
+            Err(EngineError::InvalidGraph { .. }) if self.steering.contains(&true) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
+    /// The plan for these inputs, and which of them are constants in it.
+    fn plan(&self, inputs: &[TensorView<'_>], budget: &RunBudget<'_>) -> Result<(Arc<Plan>, Vec<bool>), EngineError> {
+        let shapes: Vec<_> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+        let constant = steer::small(&self.steering, inputs);
+        let steerable = constant.contains(&true);
+        if !steerable || !self.needs_values.load(Ordering::Relaxed) {
+            let key = Key { values: vec![None; shapes.len()], shapes: shapes.clone() };
+            match self.plan_for(key, budget) {
+                Err(EngineError::InvalidGraph { .. }) if steerable => {}
+                result => return Ok((result?, vec![false; inputs.len()])),
             }
         }
-        let mut model = self.parsed.model.clone();
-        for (index, (port, shape)) in self.inputs.iter().zip(&shapes).enumerate() {
-            if let Some(fact) = compile::concrete_fact(port.dtype, shape) {
-                model
-                    .set_input_fact(index, fact)
-                    .map_err(|error| compile::invalid(&self.parsed.nodes, &format!("{error:#}")))?;
-            }
+        let values = constant.iter().zip(inputs).map(|(constant, input)| constant.then(|| input.to_tensor())).collect();
+        let plan = self.plan_for(Key { shapes, values }, budget)?;
+        self.needs_values.store(true, Ordering::Relaxed);
+        Ok((plan, constant))
+    }
+
+    /// A plan that is kept, or a new one. Two threads may make the same plan at once; neither waits for the other.
+    fn plan_for(&self, key: Key, budget: &RunBudget<'_>) -> Result<Arc<Plan>, EngineError> {
+        let kept = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plans = kept();
+        if let Some(index) = plans.iter().position(|(known, _)| *known == key) {
+            plans[..=index].rotate_right(1);
+            return Ok(plans[0].1.clone());
         }
-        let plan = compile::plan(model, &self.parsed.nodes)?;
-        if let Ok(mut plans) = self.plans.lock() {
-            plans.insert(0, (shapes, plan.clone()));
-            plans.truncate(4);
-        }
+        drop(plans);
+        let plan = Arc::new(compile::compile(&self.parsed, &self.graph, &key, &Limits::new(budget))?);
+        let mut plans = kept();
+        plans.insert(0, (key, plan.clone()));
+        plans.truncate(MOST_PLANS);
         Ok(plan)
     }
 }
 
 impl Prepared for TractPrepared {
-    fn run(&self, inputs: &[TensorView<'_>], _budget: &RunBudget<'_>) -> Result<Vec<Tensor>, EngineError> {
-        let plan = self.plan(inputs.iter().map(|view| view.shape().to_vec()).collect())?;
-        let values: Option<TVec<TValue>> = inputs
-            .iter()
-            .map(|view| Some(tensors::to_tract(view.dtype(), view.shape(), view.bytes())?.into_tvalue()))
-            .collect();
-        let values = values.ok_or_else(|| EngineError::Failed { node: String::new(), reason: "inputs".into() })?;
-        let outputs = guard::catch(|| plan.run(values))
-            .map_err(|reason| EngineError::Failed { node: self.parsed.nodes.mentioned(&reason), reason })?;
+    fn run(&self, inputs: &[TensorView<'_>], budget: &RunBudget<'_>) -> Result<Vec<Tensor>, EngineError> {
+        check_inputs(&self.graph, inputs)?;
+        let (plan, constant) = self.plan(inputs, budget)?;
+        let fed = inputs.iter().zip(&constant).filter(|(_, constant)| !**constant);
+        let values =
+            fed.map(|(view, _)| Some(tensors::to_tract(*view)?.into_tvalue())).collect::<Option<TVec<TValue>>>();
+        let failed = |failure: Failure| failure.failed(&self.parsed.nodes);
+        let values =
+            values.ok_or_else(|| failed(Failure::Text("an input has a type that tract does not have".into())))?;
+        let outputs = plan.run(values, budget).map_err(failed)?;
+        self.peak_bytes.fetch_max(plan.peak_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
         outputs.iter().map(|value| tensors::from_tract(value)).collect()
     }
 
     fn memory(&self) -> MemoryUse {
-        MemoryUse { weight_bytes: self.parsed.weight_bytes, peak_bytes: 0, planned: false }
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let largest = plans.iter().map(|(_, plan)| plan.weight_bytes).max().unwrap_or(0);
+        MemoryUse {
+            weight_bytes: self.parsed.weight_bytes.max(largest),
+            peak_bytes: self.peak_bytes.load(Ordering::Relaxed),
+            planned: false,
+        }
     }
 }

@@ -152,7 +152,7 @@ impl Writer<'_> {
     /// The initialiser of a nested body. Those are few and small, so their bytes go into the message.
     fn initializer(&self, weight: &Weight) -> Result<pb::TensorProto, EngineError> {
         let bytes = crate::weights::bytes(self.program, weight)?;
-        let literal = Literal { dtype: weight.dtype, shape: weight.shape.clone(), bytes: bytes.into_owned() };
+        let literal = Literal { dtype: weight.dtype, shape: weight.shape.clone(), bytes: bytes.to_vec() };
         Ok(pb::TensorProto { name: value_name(weight.value), ..literal_tensor(&literal) })
     }
 

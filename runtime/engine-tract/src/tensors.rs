@@ -6,10 +6,9 @@ use pannier_graph::{AlignedBytes, DType};
 use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_hir::internal::{Datum as _, Tensor as TractTensor};
 
-/// A tensor of tract with a copy of these elements, which must be aligned for their type. `None` if they are not, if
-/// there are too few or too many, or if tract has no such type.
-pub(crate) fn to_tract(dtype: DType, shape: &[usize], bytes: &[u8]) -> Option<TractTensor> {
-    let view = TensorView::new(dtype, shape, bytes).ok()?;
+/// A tensor of tract with a copy of a view; `None` if tract has no such type.
+pub(crate) fn to_tract(view: TensorView<'_>) -> Option<TractTensor> {
+    let (dtype, shape) = (view.dtype(), view.shape());
     macro_rules! copy {
         ($($dtype:ident => $rust:ty),*) => {
             match dtype {

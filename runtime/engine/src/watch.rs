@@ -2,6 +2,7 @@
 
 use crate::engine::{Interrupt, Watch};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A cancel button: any thread may press it, and the run stops before its next operator.
 #[derive(Debug, Default)]
@@ -30,40 +31,49 @@ impl Watch for Cancel {
     }
 }
 
-/// A point in time after which a run stops.
-///
-/// Not there on `wasm32-unknown-unknown`, whose standard library has no clock: implement [`Watch`] over the host's.
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline(Option<std::time::Instant>);
+/// A monotonic clock: the time since some point that stays the same while the program runs.
+pub type Clock = fn() -> Duration;
 
+/// The standard library's monotonic clock, where there is one: not on `wasm32-unknown-unknown`, where asking panics.
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub const STD_CLOCK: Option<Clock> = Some(|| {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
+});
+
+/// The standard library's monotonic clock, where there is one: not on `wasm32-unknown-unknown`, where asking panics.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub const STD_CLOCK: Option<Clock> = None;
+
+/// A point in time after which a run stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    clock: Clock,
+    at: Duration,
+}
+
 impl Deadline {
-    /// The point that lies `duration` from now; never if that is beyond the clock's range.
-    pub fn after(duration: std::time::Duration) -> Deadline {
-        Deadline(std::time::Instant::now().checked_add(duration))
+    /// The point that lies `duration` from now.
+    pub fn after(duration: Duration, clock: Clock) -> Deadline {
+        Deadline { clock, at: clock().saturating_add(duration) }
     }
 }
 
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 impl Watch for Deadline {
     fn check(&self) -> Result<(), Interrupt> {
-        match self.0 {
-            Some(deadline) if std::time::Instant::now() >= deadline => Err(Interrupt::Deadline),
-            _ => Ok(()),
-        }
+        if (self.clock)() >= self.at { Err(Interrupt::Deadline) } else { Ok(()) }
     }
 }
 
 /// Several watches: the first that wants to stop decides.
-impl Watch for [&dyn Watch] {
+impl Watch for [Option<&dyn Watch>] {
     fn check(&self) -> Result<(), Interrupt> {
-        self.iter().try_for_each(|watch| watch.check())
+        self.iter().flatten().try_for_each(|watch| watch.check())
     }
 }
 
 /// Several watches: the first that wants to stop decides.
-impl<const N: usize> Watch for [&dyn Watch; N] {
+impl<const N: usize> Watch for [Option<&dyn Watch>; N] {
     fn check(&self) -> Result<(), Interrupt> {
         self.as_slice().check()
     }
