@@ -1,0 +1,181 @@
+//! From a bundle's bytes to an engine: reading what is verified, choosing the engine, testing it.
+
+use crate::error::Error;
+use crate::options::Options;
+use crate::report::{LoadTimes, Rejected, Report};
+use pannier_bundle::manifest::Port;
+use pannier_bundle::{Bundle, DecodeError, Manifest, Source, Trust, Verdict, Verified, decode_versioned};
+use pannier_engine::golden::{self, Golden, SelfTest};
+use pannier_engine::{Clock, Engine, EngineError, MemoryUse, Prepared, Program, RunBudget, Watch};
+use pannier_graph::{AlignedBytes, Graph};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Version of the `labels` section.
+const LABELS_VERSION: u16 = 1;
+
+/// What a bundle holds, once it is read.
+pub(crate) struct Parts {
+    pub(crate) program: Program,
+    pub(crate) manifest: Manifest,
+    pub(crate) labels: Vec<Vec<String>>,
+    pub(crate) verdict: Option<Verdict>,
+    golden: Option<Golden>,
+    times: LoadTimes,
+}
+
+impl Parts {
+    pub(crate) fn new(program: Program, manifest: Manifest) -> Parts {
+        let (labels, times) = (Vec::new(), LoadTimes::default());
+        Parts { program, manifest, labels, verdict: None, golden: None, times }
+    }
+}
+
+/// Reads and verifies everything that running needs. Weights are decoded straight into their final place.
+pub(crate) fn read<S: Source>(source: S, trust: &Trust, options: &Options) -> Result<Parts, Error> {
+    let start = Stopwatch::start(options.clock);
+    let verified = Bundle::open(source, &options.limits)?.verify(trust, options.now_unix_s)?;
+    let verify_ms = start.elapsed_ms();
+
+    let start = Stopwatch::start(options.clock);
+    let graph = Graph::decode(&verified.read("graph")?, &options.graph_limits)?;
+    let sizes = weight_section_sizes(&verified);
+    graph.check_sections(&sizes)?;
+    let budget = stated(verified.manifest().envelope.peak_memory_bytes);
+    let budget = crate::options::stricter(options.memory_bytes, budget);
+    beside_weights(budget, sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)))?;
+    let mut sections = Vec::new();
+    for (index, size) in sizes.iter().enumerate() {
+        let mut section = AlignedBytes::zeroed(usize::try_from(*size).unwrap_or(usize::MAX));
+        verified.read_into(&format!("weights/{index}"), section.as_bytes_mut())?;
+        sections.push(Arc::new(section));
+    }
+    let golden = if options.self_test { optional(&verified, "golden")? } else { None };
+    let golden = golden.map(|bytes| Golden::decode(&bytes)).transpose()?;
+    let labels = optional(&verified, "labels")?;
+    let labels = labels.map(|bytes| decode_versioned(&bytes, LABELS_VERSION)).transpose();
+    let labels = labels.map_err(undecodable_labels)?.unwrap_or_default();
+    let parts = Parts {
+        program: Program { graph: Arc::new(graph), sections },
+        manifest: verified.manifest().clone(),
+        labels,
+        verdict: Some(verified.verdict().clone()),
+        golden,
+        times: LoadTimes { verify_ms, read_ms: start.elapsed_ms(), ..LoadTimes::default() },
+    };
+    Ok(parts)
+}
+
+/// The engine that was taken.
+pub(crate) struct Chosen {
+    pub(crate) prepared: Box<dyn Prepared>,
+    pub(crate) report: Report,
+}
+
+/// Takes the first engine that supports the graph and passes the golden cases.
+pub(crate) fn choose(parts: &Parts, memory_bytes: Option<u64>, options: &Options) -> Result<Chosen, Error> {
+    check_interface(&parts.program.graph, &parts.manifest)?;
+    let mut rejected = Vec::new();
+    let start = Stopwatch::start(options.clock);
+    for engine in &options.engines {
+        match tested(&**engine, parts, memory_bytes, options) {
+            Ok((prepared, self_test, self_test_ms)) => {
+                let prepare_ms = start.elapsed_ms() - self_test_ms;
+                let load = LoadTimes { prepare_ms, self_test_ms, ..parts.times };
+                let memory = MemoryUse::default();
+                let report = Report { engine: engine.name(), rejected, self_test, load, memory };
+                return Ok(Chosen { prepared, report });
+            }
+            // Not the engine's fault: another one would not be wanted either.
+            Err(error @ EngineError::Interrupted { .. }) => return Err(Error::Engine(error)),
+            Err(error) => rejected.push(Rejected { engine: engine.name(), error }),
+        }
+    }
+    Err(Error::NoEngine { rejected })
+}
+
+/// Prepares one engine and runs the golden cases, if there are any; also how long those took.
+fn tested(
+    engine: &dyn Engine,
+    parts: &Parts,
+    memory_bytes: Option<u64>,
+    options: &Options,
+) -> Result<(Box<dyn Prepared>, Option<SelfTest>, f64), EngineError> {
+    let watch = options.watch.as_deref().map(|watch| watch as &dyn Watch);
+    let prepared = engine.prepare(&parts.program, &RunBudget { memory_bytes, watch })?;
+    let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes)?;
+    let start = Stopwatch::start(options.clock);
+    let check = |golden| golden::check(&*prepared, &parts.program.graph, golden, &RunBudget { memory_bytes, watch });
+    let self_test = parts.golden.as_ref().map(check).transpose()?;
+    Ok((prepared, self_test, start.elapsed_ms()))
+}
+
+/// A number of the envelope; 0 there says nothing.
+pub(crate) fn stated(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
+}
+
+/// What of a memory budget is left for everything but weights.
+pub(crate) fn beside_weights(budget_bytes: Option<u64>, weight_bytes: u64) -> Result<Option<u64>, EngineError> {
+    let Some(budget_bytes) = budget_bytes else { return Ok(None) };
+    match budget_bytes.checked_sub(weight_bytes) {
+        Some(left) => Ok(Some(left)),
+        None => Err(EngineError::MemoryBudget { node: "weights".into(), needed_bytes: weight_bytes, budget_bytes }),
+    }
+}
+
+/// Sizes of `weights/0`, `weights/1`, ... in memory.
+fn weight_section_sizes<S: Source>(verified: &Verified<S>) -> Vec<u64> {
+    (0..).map_while(|index| Some(verified.section(&format!("weights/{index}"))?.content_bytes)).collect()
+}
+
+fn optional<S: Source>(verified: &Verified<S>, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    verified.section(name).is_some().then(|| verified.read(name)).transpose().map_err(Error::Bundle)
+}
+
+fn undecodable_labels(why: DecodeError) -> Error {
+    Error::Bundle(pannier_bundle::Error::Decode { what: "labels".into(), why })
+}
+
+/// The manifest is what people and programs read, the graph is what runs: they must speak of the same thing.
+fn check_interface(graph: &Graph, manifest: &Manifest) -> Result<(), Error> {
+    let differ = |port: String, expected: String, found: String| Err(Error::Interface { port, expected, found });
+    let (inputs, outputs) = (&graph.body.inputs, &graph.body.outputs);
+    if inputs.len() != manifest.inputs.len() || outputs.len() != manifest.outputs.len() {
+        let count = |inputs: usize, outputs: usize| format!("{inputs} and {outputs}");
+        let found = count(manifest.inputs.len(), manifest.outputs.len());
+        return differ("number of inputs and outputs".into(), count(inputs.len(), outputs.len()), found);
+    }
+    for (index, (input, port)) in inputs.iter().zip(&manifest.inputs).enumerate() {
+        let name = graph.value_name(input.value);
+        let same = name == port.name && input.dtype == Some(port.dtype) && input.shape.as_ref() == Some(&port.shape);
+        if !same {
+            let expected = format!("`{name}` {:?} {:?}", input.dtype, input.shape);
+            return differ(format!("input {index}"), expected, describe(port));
+        }
+    }
+    for (index, (value, port)) in outputs.iter().zip(&manifest.outputs).enumerate() {
+        let name = graph.value_name(*value);
+        if name != port.name {
+            return differ(format!("output {index}"), format!("`{name}`"), describe(port));
+        }
+    }
+    Ok(())
+}
+
+fn describe(port: &Port) -> String {
+    format!("`{}` {:?} {:?}", port.name, port.dtype, port.shape)
+}
+
+/// Measures with the caller's clock, if there is one.
+struct Stopwatch(Option<(Clock, Duration)>);
+
+impl Stopwatch {
+    fn start(clock: Option<Clock>) -> Stopwatch {
+        Stopwatch(clock.map(|clock| (clock, clock())))
+    }
+
+    fn elapsed_ms(&self) -> f64 {
+        self.0.map_or(0.0, |(clock, start)| clock().saturating_sub(start).as_secs_f64() * 1e3)
+    }
+}

@@ -1,0 +1,85 @@
+//! What a caller decides when it opens a session, or for one run.
+
+use pannier_bundle::Limits;
+use pannier_engine::{Clock, Engine, STD_CLOCK, Watch};
+use pannier_graph::GraphLimits;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a session is opened and what its runs may use.
+///
+/// The manifest's envelope applies as well; of two limits the stricter one wins.
+#[derive(Clone)]
+pub struct Options {
+    /// Engines in order of preference. The first that supports the graph and passes the golden cases is taken.
+    pub engines: Vec<Arc<dyn Engine>>,
+    /// What reading the bundle may take.
+    pub limits: Limits,
+    /// How large its graph may be.
+    pub graph_limits: GraphLimits,
+    /// Most memory that the session with one run in flight may hold, weights included, in bytes. `None`: what the
+    /// manifest says.
+    pub memory_bytes: Option<u64>,
+    /// Longest that one run may take. `None`: what the manifest says.
+    pub deadline: Option<Duration>,
+    /// Whether the golden cases are run at load, so that an engine that computes wrongly on this machine is found.
+    pub self_test: bool,
+    /// Seconds since 1970, for keys and policies that expire. `None`: not known, and what expires is refused.
+    pub now_unix_s: Option<u64>,
+    /// Monotonic clock for deadlines and for the times in the report. `None`: no deadlines, no times.
+    pub clock: Option<Clock>,
+    /// Asked between operators of the self-test and of every run whether to go on.
+    pub watch: Option<Arc<dyn Watch + Send + Sync>>,
+}
+
+impl Default for Options {
+    /// The engines of this build, the default limits, the self-test on, the system's clocks where there are any.
+    fn default() -> Options {
+        Options {
+            engines: engines(),
+            limits: Limits::default(),
+            graph_limits: GraphLimits::default(),
+            memory_bytes: None,
+            deadline: None,
+            self_test: true,
+            now_unix_s: now_unix_s(),
+            clock: STD_CLOCK,
+            watch: None,
+        }
+    }
+}
+
+/// What one run may use, beside what the session allows; of two limits the stricter one wins.
+#[derive(Clone, Copy, Default)]
+pub struct RunOptions<'a> {
+    /// Longest that it may take.
+    pub deadline: Option<Duration>,
+    /// Most memory that the session may hold during it, weights included, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Asked between operators whether to go on, for example a [`Cancel`](pannier_engine::Cancel).
+    pub watch: Option<&'a dyn Watch>,
+}
+
+/// The engines of this build in order of preference.
+fn engines() -> Vec<Arc<dyn Engine>> {
+    #[allow(unused_mut, reason = "without any engine's feature nothing is pushed")]
+    let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
+    #[cfg(feature = "tract")]
+    engines.push(Arc::new(pannier_engine_tract::TractEngine::new()));
+    engines
+}
+
+fn now_unix_s() -> Option<u64> {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    return None;
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+/// The stricter of two limits.
+pub(crate) fn stricter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

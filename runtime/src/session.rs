@@ -1,0 +1,238 @@
+//! A model that is loaded and ready to run.
+
+use crate::error::Error;
+use crate::inputs::{Inputs, Outputs};
+use crate::load::{self, Parts};
+use crate::options::{Options, RunOptions, stricter};
+use crate::report::Report;
+use crate::state::{self, State};
+use pannier_bundle::{Manifest, Source, Trust, Verdict};
+use pannier_engine::{Clock, Deadline, EngineError, Prepared, Program, RunBudget, Tensor, TensorView, Watch};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A verified model on an engine. `Send + Sync`: threads may run it at the same time, and a run changes nothing in it.
+pub struct Session {
+    manifest: Manifest,
+    labels: Vec<Vec<String>>,
+    verdict: Option<Verdict>,
+    prepared: Box<dyn Prepared>,
+    report: Report,
+    /// Most bytes that the session with one run may hold.
+    memory_bytes: Option<u64>,
+    deadline: Option<Duration>,
+    clock: Option<Clock>,
+    watch: Option<Arc<dyn Watch + Send + Sync>>,
+}
+
+impl Session {
+    /// Opens, verifies and loads a bundle file.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`]: it cannot be read, is damaged or is not trusted; [`Error::Graph`], [`Error::Golden`],
+    /// [`Error::Interface`]: what it holds is not valid; [`Error::NoEngine`]: no engine runs it;
+    /// [`Error::Engine`]: its weights exceed the memory budget, or loading was cancelled; [`Error::NoClock`].
+    pub fn open(path: impl AsRef<std::path::Path>, trust: &Trust, options: &Options) -> Result<Session, Error> {
+        Session::from_source(pannier_bundle::FileSource::open(path)?, trust, options)
+    }
+
+    /// Verifies and loads a bundle that is in memory.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`].
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>, trust: &Trust, options: &Options) -> Result<Session, Error> {
+        Session::from_source(bytes.into(), trust, options)
+    }
+
+    /// Verifies and loads a bundle from wherever its bytes are.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`].
+    pub fn from_source<S: Source>(source: S, trust: &Trust, options: &Options) -> Result<Session, Error> {
+        Session::from_parts(load::read(source, trust, options)?, options)
+    }
+
+    /// Prepares a program that does not come from a bundle. There is nothing to verify it by and no golden case.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`] that are not about bundles.
+    pub fn from_program(program: Program, manifest: Manifest, options: &Options) -> Result<Session, Error> {
+        Session::from_parts(Parts::new(program, manifest), options)
+    }
+
+    fn from_parts(parts: Parts, options: &Options) -> Result<Session, Error> {
+        let memory_bytes = stricter(options.memory_bytes, load::stated(parts.manifest.envelope.peak_memory_bytes));
+        let stated = load::stated(u64::from(parts.manifest.envelope.deadline_ms)).map(Duration::from_millis);
+        let deadline = stricter(options.deadline, stated);
+        if let (Some(deadline), None) = (deadline, options.clock) {
+            return Err(no_clock(deadline));
+        }
+        let chosen = load::choose(&parts, memory_bytes, options)?;
+        // The engine has what it needs of the program: dropping it here is what keeps weights from being held twice.
+        let Parts { manifest, labels, verdict, .. } = parts;
+        Ok(Session {
+            manifest,
+            labels,
+            verdict,
+            prepared: chosen.prepared,
+            report: chosen.report,
+            memory_bytes,
+            deadline,
+            clock: options.clock,
+            watch: options.watch.clone(),
+        })
+    }
+
+    /// Runs once.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let session: pannier::Session = todo!();
+    /// use pannier::{Tensor, inputs};
+    /// let outputs = session.run(inputs! { "x" => Tensor::from_slice([1, 2], &[1.0f32, 2.0])? })?;
+    /// let scores = outputs.get("scores").and_then(|tensor| tensor.as_slice::<f32>());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownInput`], [`Error::MissingInput`], [`Error::DuplicateInput`]; [`Error::Engine`]: an input's type
+    /// or shape does not fit, the memory budget or the deadline was exceeded, an operator failed. Never panics.
+    pub fn run<'i>(&self, inputs: impl AsRef<Inputs<'i>>) -> Result<Outputs, Error> {
+        self.run_with(inputs, &RunOptions::default())
+    }
+
+    /// Runs once within limits of its own.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`]; [`Error::NoClock`].
+    pub fn run_with<'i>(&self, inputs: impl AsRef<Inputs<'i>>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
+        let inputs = self.arrange(inputs.as_ref())?;
+        let views = self
+            .manifest
+            .inputs
+            .iter()
+            .zip(inputs)
+            .map(|(port, view)| view.ok_or_else(|| Error::MissingInput { name: port.name.clone() }));
+        self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)
+    }
+
+    /// Runs once with the state of a stream, and leaves the new state in it. Inputs that the manifest feeds from an
+    /// output need not be given; if one is, it replaces the state's.
+    ///
+    /// After an error the state is what it was before.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn step<'i>(&self, state: &mut State, inputs: impl AsRef<Inputs<'i>>) -> Result<Outputs, Error> {
+        self.step_with(state, inputs, &RunOptions::default())
+    }
+
+    /// Like [`Session::step`], within limits of its own.
+    ///
+    /// # Errors
+    /// Those of [`Session::run_with`].
+    pub fn step_with<'i>(
+        &self,
+        state: &mut State,
+        inputs: impl AsRef<Inputs<'i>>,
+        options: &RunOptions<'_>,
+    ) -> Result<Outputs, Error> {
+        let given = self.arrange(inputs.as_ref())?;
+        let ports = &self.manifest.inputs;
+        let symbols = state::bound(ports.iter().zip(&given).filter_map(|(port, view)| Some((port, (*view)?))));
+        for (port, view) in ports.iter().zip(&given) {
+            if view.is_none() && state::fed_by(port).is_some() && state.get(&port.name).is_none() {
+                let zeros = state::zeros(port, &symbols).map_err(|why| invalid_input(&port.name, &why))?;
+                state.set(&port.name, zeros);
+            }
+        }
+        let views = ports.iter().zip(given).map(|(port, view)| {
+            let carried = || state::fed_by(port).and_then(|_| state.get(&port.name)).map(Tensor::view);
+            view.or_else(carried).ok_or_else(|| Error::MissingInput { name: port.name.clone() })
+        });
+        let outputs = self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)?;
+        for port in ports {
+            if let Some(next) = state::fed_by(port).and_then(|output| outputs.get(output)) {
+                state.set(&port.name, next.clone());
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// What the bundle says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The lists of labels that the manifest's ports refer to.
+    pub fn labels(&self) -> &[Vec<String>] {
+        &self.labels
+    }
+
+    /// Who signed the bundle, and who of them is trusted. `None` for a program that is from no bundle.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
+    /// Which engine runs the model and why, and what it takes.
+    pub fn report(&self) -> Report {
+        Report { memory: self.prepared.memory(), ..self.report.clone() }
+    }
+
+    /// The given inputs in the model's order, `None` where one is not given.
+    fn arrange<'v>(&self, inputs: &'v Inputs<'_>) -> Result<Vec<Option<TensorView<'v>>>, Error> {
+        let ports = &self.manifest.inputs;
+        let mut views = vec![None; ports.len()];
+        for (name, view) in inputs.iter() {
+            let slot = ports.iter().position(|port| port.name == name).and_then(|index| views.get_mut(index));
+            let slot = slot.ok_or_else(|| Error::UnknownInput {
+                name: name.to_string(),
+                known: ports.iter().map(|port| port.name.clone()).collect(),
+            })?;
+            if slot.replace(view).is_some() {
+                return Err(Error::DuplicateInput { name: name.to_string() });
+            }
+        }
+        Ok(views)
+    }
+
+    fn run_in_order(&self, views: &[TensorView<'_>], options: &RunOptions<'_>) -> Result<Outputs, Error> {
+        let deadline = stricter(self.deadline, options.deadline);
+        let deadline = match (deadline, self.clock) {
+            (Some(duration), Some(clock)) => Some(Deadline::after(duration, clock)),
+            (Some(duration), None) => return Err(no_clock(duration)),
+            (None, _) => None,
+        };
+        let watches = [
+            deadline.as_ref().map(|deadline| deadline as &dyn Watch),
+            self.watch.as_deref().map(|watch| watch as &dyn Watch),
+            options.watch,
+        ];
+        let budget = RunBudget {
+            memory_bytes: load::beside_weights(
+                stricter(self.memory_bytes, options.memory_bytes),
+                self.prepared.memory().weight_bytes,
+            )?,
+            watch: Some(&watches),
+        };
+        let outputs = self.prepared.run(views, &budget)?;
+        let names = self.manifest.outputs.iter().map(|port| port.name.clone());
+        Ok(Outputs::new(names.zip(outputs).collect()))
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({} {} on {})", self.manifest.name, self.manifest.version, self.report.engine)
+    }
+}
+
+fn no_clock(deadline: Duration) -> Error {
+    Error::NoClock { deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) }
+}
+
+fn invalid_input(name: &str, why: &pannier_engine::TensorError) -> Error {
+    let (expected, found) = ("a tensor that fits this machine".into(), why.to_string());
+    Error::Engine(EngineError::InvalidInput { name: name.to_string(), expected, found })
+}
