@@ -54,7 +54,8 @@ pub fn lay_out(models: &Path, name: &str, folder: &Path) -> Result<PathBuf> {
 /// What `PANNIER_MODELS` names, or a copy that lies beside the project.
 fn at_hand() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("PANNIER_MODELS").filter(|folder| !folder.is_empty()) {
-        return Some(PathBuf::from(folder));
+        // Absolute, because tests run in the folders of their crates.
+        return std::path::absolute(folder).ok();
     }
     let shared = root().join("../shared/models").canonicalize().ok()?;
     shared.join("magika/model.onnx").exists().then_some(shared)

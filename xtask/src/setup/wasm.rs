@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::environment::scratch;
 use crate::shell;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// The target.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// A server that cannot be reached is to be noticed, not waited for.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
