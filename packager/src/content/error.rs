@@ -26,7 +26,7 @@ pub enum ContentError {
         reason: String,
     },
     /// It is larger than this tool reads.
-    #[error("{what}: {size} {unit}, at most {limit} are read")]
+    #[error("{what} is too large")]
     TooLarge {
         /// The file or the array in it.
         what: String,
@@ -70,7 +70,7 @@ pub enum ContentError {
         reason: String,
     },
     /// Sound of another sampling rate than the model hears.
-    #[error("sampling rate {found_hz} Hz, the model takes {expected_hz} Hz")]
+    #[error("the sampling rate is not the model's")]
     SampleRate {
         /// What the manifest says.
         expected_hz: u32,
@@ -118,6 +118,19 @@ impl ContentError {
             ContentError::SampleRate { .. } => Some(
                 "convert it first, for example with `ffmpeg -i IN -ar RATE -ac 1 OUT.wav` or `sox IN -r RATE -c 1 OUT.wav`",
             ),
+            _ => None,
+        }
+    }
+
+    /// Expected and found, where the error is a difference of two things.
+    pub fn difference(&self) -> Option<(String, String)> {
+        match self {
+            ContentError::SampleRate { expected_hz, found_hz } => {
+                Some((format!("{expected_hz} Hz"), format!("{found_hz} Hz")))
+            }
+            ContentError::TooLarge { size, limit, unit, .. } => {
+                Some((format!("at most {limit} {unit}"), format!("{size} {unit}")))
+            }
             _ => None,
         }
     }

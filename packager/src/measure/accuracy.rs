@@ -102,6 +102,13 @@ fn latency_after_warm_up(times: &[Duration]) -> Option<Latency> {
 }
 
 impl Accuracy {
+    /// Cases with at least one answer outside the tolerance.
+    pub fn failed_cases(&self) -> usize {
+        let mut cases: Vec<&str> = self.failures.iter().map(|failure| failure.case.as_str()).collect();
+        cases.dedup();
+        cases.len()
+    }
+
     fn compare_case(&mut self, case: &Case, outputs: &[Port], answers: &[Tensor]) {
         if case.outputs.is_empty() {
             return;

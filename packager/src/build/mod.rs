@@ -1,0 +1,313 @@
+//! From an ONNX file to a bundle: import, describe, measure, choose golden cases, seal, sign.
+//!
+//! The same model, settings and data give the same bytes, signature included (RFC 6979). What varies with the machine,
+//! such as times and last digits, is in the report and never in the bundle.
+
+mod card;
+mod cases;
+mod error;
+mod golden;
+mod ports;
+mod rebuild;
+mod report;
+mod sections;
+
+pub use error::BuildError;
+pub use rebuild::{Rebuilt, rebuild};
+pub use report::{BuildReport, EnvelopeReport, GoldenOrigin, GoldenReport, PortReport, SectionReport, SourceReport};
+
+use crate::args::{NamedConstant, NamedShape};
+use crate::config::Target;
+use crate::content::{CaseFile, Interface};
+use crate::error::Error;
+use crate::import::{self, ImportOptions, Imported};
+use crate::interrupt::{self, OnCtrlC};
+use crate::measure::{self, Accuracy};
+use crate::sign::PrivateKey;
+use crate::{input, units};
+use cases::{Candidate, Runner, made_up, references};
+use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility};
+use pannier_bundle::write::Sealed;
+use pannier_engine::{Engine, EngineError, Prepared, RunBudget};
+use pannier_engine_tract::TractEngine;
+use pannier_graph::{Attribute, Body};
+use ports::Ports;
+use sections::Extras;
+use std::path::Path;
+use std::time::Instant;
+
+/// A finished bundle, not yet written.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The file.
+    pub bundle: Vec<u8>,
+    /// What was done.
+    pub report: BuildReport,
+}
+
+/// A step of a build that may take a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Reading and normalising the model.
+    Import,
+    /// Running cases; counted in cases.
+    Evaluate,
+    /// Compressing; counted in bytes.
+    Seal,
+}
+
+/// Builds one bundle.
+///
+/// `progress` is told the step, how much of it is done and how much there is (0: not known).
+///
+/// # Errors
+/// Those of every step: [`Error::Import`], [`Error::Build`], [`Error::Engine`] (`E_UNSUPPORTED_OPERATOR` if no engine
+/// runs the model), [`Error::Interrupted`].
+pub fn build(
+    target: &Target,
+    signer: Option<&PrivateKey>,
+    progress: &mut dyn FnMut(Step, u64, u64),
+) -> Result<Built, Error> {
+    let started = Instant::now();
+    let engine = TractEngine::new();
+    progress(Step::Import, 0, 0);
+    let mut imported = import_model(&target.source, &target.shapes, &target.constants, &engine)?;
+    let (inputs, outputs) = (std::mem::take(&mut imported.inputs), std::mem::take(&mut imported.outputs));
+    let ports = ports::describe(inputs, outputs, &target.inputs, &target.outputs)?;
+    let prepared = prepare(&engine, &imported)?;
+
+    let mut warnings = Vec::new();
+    let mut measured = run_cases(target, &ports, &imported.source, &*prepared, progress)?;
+    if let Some(accuracy) = &measured.accuracy {
+        gate(target, accuracy)?;
+        if accuracy.compared == 0 {
+            warnings.push("the evaluation has no reference answers: nothing was compared".to_owned());
+        }
+    }
+    if measured.candidates.is_empty() {
+        measured.candidates = made_up(&*prepared, &ports.inputs)?;
+        measured.origin = GoldenOrigin::MadeUp;
+        warnings.push(match measured.candidates.is_empty() {
+            true => "the bundle has no self-test: give inputs with --evaluate or --calibrate".to_owned(),
+            false => "the self-test uses made-up numbers: give real inputs with --evaluate or --calibrate".to_owned(),
+        });
+    }
+    let weight_bytes = imported.program.sections.iter().map(|section| section.as_bytes().len() as u64).sum();
+    let golden = golden::select(&measured.candidates, weight_bytes, prepared.memory().peak_bytes);
+    let origin = if golden.cases.is_empty() { GoldenOrigin::None } else { measured.origin };
+    let golden_report = GoldenReport { cases: golden.cases.len(), origin };
+    let envelope = Envelope {
+        peak_memory_bytes: peak_memory(target, &ports, &*prepared, !measured.candidates.is_empty())?,
+        weight_bytes,
+        deadline_ms: target.deadline_ms,
+    };
+    drop(prepared);
+
+    let mut manifest = Manifest {
+        name: target.name.clone(),
+        version: target.version.clone(),
+        description: target.description.clone(),
+        licence: target.licence.clone(),
+        created_by: concat!("packager ", env!("CARGO_PKG_VERSION")).to_owned(),
+        bundle_id: [0; 32],
+        opset: pannier_graph::OPSET,
+        inputs: ports.inputs,
+        outputs: ports.outputs,
+        envelope,
+        reproducibility: Reproducibility::Tolerance,
+        target_hints: target.target_hints.clone(),
+        quantization: Vec::new(),
+        source: imported.source.clone(),
+    };
+    let source_name = target.source.file_name().map_or("model".into(), |name| name.to_string_lossy());
+    let extras = Extras {
+        golden: if golden.cases.is_empty() { Vec::new() } else { golden.encode() },
+        labels: ports.labels,
+        card: match &target.card {
+            Some(path) => input::read_text(path)?,
+            None => card::card(&manifest, &source_name, measured.accuracy.as_ref()),
+        },
+        bom: card::bill_of_materials(&manifest, &source_name, measured.accuracy.as_ref()),
+    };
+    let seal_progress = |done, total| progress(Step::Seal, done, total);
+    let sealed = sections::assemble(&imported.program, &mut manifest, &extras, seal_progress)?;
+    let signatures: Vec<Vec<u8>> =
+        signer.map(|key| key.sign_statement(&sealed.statement(&manifest.name))).into_iter().collect();
+    let bundle = sealed.assemble(&signatures)?;
+
+    let report = BuildReport {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        output: None,
+        bundle_id: units::hex(&manifest.bundle_id),
+        source: SourceReport {
+            path: target.source.clone(),
+            size_bytes: std::fs::metadata(&target.source).map_or(0, |meta| meta.len()),
+            sha256: units::hex(&manifest.source.sha256),
+            opset: manifest.source.opset,
+        },
+        size_bytes: bundle.len() as u64,
+        sections: section_reports(&sealed),
+        inputs: manifest.inputs.iter().map(PortReport::from).collect(),
+        outputs: manifest.outputs.iter().map(PortReport::from).collect(),
+        nodes: nodes(&imported.program.graph.body),
+        notes: imported.notes,
+        golden: golden_report,
+        accuracy: measured.accuracy,
+        envelope: EnvelopeReport::from(&manifest),
+        signed_by: signer.map(|key| key.public_key().fingerprint().to_string()),
+        warnings,
+        elapsed_ms: started.elapsed().as_secs_f64() * 1e3,
+    };
+    Ok(Built { bundle, report })
+}
+
+fn import_model(
+    source: &Path,
+    shapes: &[NamedShape],
+    constants: &[NamedConstant],
+    engine: &TractEngine,
+) -> Result<Imported, Error> {
+    let options = ImportOptions {
+        shapes: shapes.iter().map(|shape| (shape.name.clone(), shape.dims.clone())).collect(),
+        constants: constants.iter().map(|constant| (constant.name.clone(), constant.value.clone())).collect(),
+    };
+    import::import(source, &options, engine).map_err(|error| Error::from(error).in_file(source))
+}
+
+fn prepare(engine: &TractEngine, imported: &Imported) -> Result<Box<dyn Prepared>, Error> {
+    let graph = &imported.program.graph;
+    engine.supports(graph).map_err(|nodes| EngineError::Unsupported { engine: engine.name(), nodes })?;
+    Ok(engine.prepare(&imported.program, &RunBudget { memory_bytes: None, watch: Some(&OnCtrlC) })?)
+}
+
+/// What running cases gave.
+struct Measured {
+    accuracy: Option<Accuracy>,
+    candidates: Vec<Candidate>,
+    origin: GoldenOrigin,
+}
+
+/// Runs all cases of `--evaluate`, or else a few of `--calibrate`.
+fn run_cases(
+    target: &Target,
+    ports: &Ports,
+    source: &pannier_bundle::manifest::Source,
+    prepared: &dyn Prepared,
+    progress: &mut dyn FnMut(Step, u64, u64),
+) -> Result<Measured, Error> {
+    let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source };
+    let open = |path: &Path| {
+        CaseFile::open(path, interface).map_err(|error| Error::from(BuildError::from(error)).in_file(path))
+    };
+    let mut runner = Runner::new(prepared, &ports.inputs, &ports.outputs);
+    let mut candidates: Vec<(usize, Candidate)> = Vec::new();
+    if let Some(path) = &target.evaluate {
+        let mut file = open(path)?;
+        let total = file.len() as u64;
+        let wanted = golden::candidates(file.len());
+        let origin = if file.has_outputs(0) { GoldenOrigin::Evaluation } else { GoldenOrigin::Calibration };
+        let mut index = 0;
+        let run = |case: &crate::content::Case| -> Result<_, Error> {
+            let (inputs, answers) = runner.run(case)?;
+            if let Some(rank) = wanted.iter().position(|wanted| *wanted == index) {
+                let outputs = references(case, &ports.outputs, answers.clone());
+                candidates.push((rank, Candidate { name: case_name(&case.name, index), inputs, outputs }));
+            }
+            index += 1;
+            Ok(answers)
+        };
+        let report = |done: usize| {
+            progress(Step::Evaluate, done as u64, total);
+            interrupt::check()
+        };
+        let accuracy = measure::evaluate(&mut file, &ports.outputs, &ports.labels, run, report);
+        let accuracy = accuracy.map_err(|error| error.in_file(path))?;
+        candidates.sort_by_key(|(rank, _)| *rank);
+        let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
+        return Ok(Measured { accuracy: Some(accuracy), candidates, origin });
+    }
+    if let Some(path) = &target.calibrate {
+        let mut file = open(path)?;
+        let wanted = golden::candidates(file.len());
+        for (rank, index) in wanted.iter().enumerate() {
+            interrupt::check()?;
+            let case = file.read(*index).map_err(|error| Error::from(BuildError::from(error)).in_file(path))?;
+            let (inputs, answers) = runner.run(&case).map_err(|error| Error::from(error).in_file(path))?;
+            let outputs = references(&case, &ports.outputs, answers);
+            candidates.push((rank, Candidate { name: case_name(&case.name, *index), inputs, outputs }));
+            progress(Step::Evaluate, rank as u64 + 1, wanted.len() as u64);
+        }
+    }
+    let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
+    Ok(Measured { accuracy: None, candidates, origin: GoldenOrigin::Calibration })
+}
+
+fn case_name(name: &str, index: usize) -> String {
+    if name.is_empty() { format!("{index:03}") } else { name.to_owned() }
+}
+
+/// No bundle is written of a model that answers otherwise than its reference.
+fn gate(target: &Target, accuracy: &Accuracy) -> Result<(), BuildError> {
+    if let Some(first) = accuracy.failures.first() {
+        return Err(BuildError::Accuracy {
+            failed: accuracy.failed_cases(),
+            cases: accuracy.compared,
+            case: first.case.clone(),
+            output: first.output.clone(),
+            reason: first.reason.clone(),
+        });
+    }
+    let allowed = target.max_loss.map_or(0.0, |percent| percent.fraction);
+    match accuracy.right {
+        Some(right) if right.loss() > allowed => Err(BuildError::Loss {
+            ours: right.ours_referenced,
+            reference: right.reference,
+            cases: right.referenced,
+            allowed: format!("{} %", allowed * 100.0),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Room that is left above what was measured: another machine packs weights into other layouts.
+const MARGIN_PERCENT: u64 = 25;
+/// What the stated peak is rounded up to.
+const PEAK_STEP_BYTES: u64 = 64 << 10;
+
+/// What the envelope states: what `packager.toml` says, or else what was measured, where shapes cannot change it.
+fn peak_memory(target: &Target, ports: &Ports, prepared: &dyn Prepared, measured: bool) -> Result<u64, BuildError> {
+    let memory = prepared.memory();
+    let needed_bytes = memory.weight_bytes.saturating_add(memory.peak_bytes);
+    if let Some(stated_bytes) = target.peak_memory_bytes {
+        return match stated_bytes >= needed_bytes {
+            true => Ok(stated_bytes),
+            false => Err(BuildError::Envelope { needed_bytes, stated_bytes }),
+        };
+    }
+    let is_fixed = |dim: &Dim| matches!(dim, Dim::Fixed(_));
+    if !measured || !ports.inputs.iter().all(|port| port.shape.iter().all(is_fixed)) {
+        return Ok(0);
+    }
+    let margin = (needed_bytes / 100).saturating_mul(MARGIN_PERCENT);
+    Ok(needed_bytes.saturating_add(margin).next_multiple_of(PEAK_STEP_BYTES))
+}
+
+fn section_reports(sealed: &Sealed) -> Vec<SectionReport> {
+    let report = |section: &pannier_bundle::Section| SectionReport {
+        name: section.name.clone(),
+        stored_bytes: section.stored_bytes,
+        content_bytes: section.content_bytes,
+    };
+    sealed.header().sections.iter().map(report).collect()
+}
+
+fn nodes(body: &Body) -> usize {
+    let inner = |attribute: &Attribute| match attribute {
+        Attribute::Body(body) => nodes(body),
+        _ => 0,
+    };
+    let nested: usize =
+        body.nodes.iter().flat_map(|node| &node.attributes).map(|(_, attribute)| inner(attribute)).sum();
+    body.nodes.len() + nested
+}

@@ -1,0 +1,81 @@
+//! Building a bundle's model again, to prove that it is what it says it is.
+
+use super::import_model;
+use super::sections::{self, Extras, LABELS_VERSION};
+use crate::args::{NamedConstant, NamedShape};
+use crate::content::CONSTANT_OPTION;
+use crate::error::Error;
+use crate::units;
+use pannier_bundle::{Source, Verified, decode_versioned};
+use pannier_engine_tract::TractEngine;
+use std::path::Path;
+
+/// How a rebuilt bundle compares with the one that was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// What differs, one sentence each. Empty: header and body are the same, byte for byte.
+    pub differences: Vec<String>,
+}
+
+/// Imports `model` with the options that the manifest records, seals it with the bundle's own golden cases, labels, card
+/// and bill of materials, and compares.
+///
+/// What it proves: graph and weights are those of this ONNX file, and nothing but the recorded options shaped them.
+///
+/// # Errors
+/// Those of reading the bundle and of importing the model.
+pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuilt, Error> {
+    let mut manifest = verified.manifest().clone();
+    let (mut shapes, mut constants) = (Vec::new(), Vec::new());
+    for (option, value) in &manifest.source.options {
+        let parsed = match option.as_str() {
+            CONSTANT_OPTION => value.parse::<NamedConstant>().map(|constant| constants.push(constant)),
+            "shape" => value.parse::<NamedShape>().map(|shape| shapes.push(shape)),
+            _ => Err("it is not known".to_owned()),
+        };
+        if let Err(reason) = parsed {
+            return Ok(Rebuilt {
+                differences: vec![format!("the recorded option `{option} {value}` cannot be used: {reason}")],
+            });
+        }
+    }
+    let imported = import_model(model, &shapes, &constants, &TractEngine::new())?;
+
+    let mut differences = Vec::new();
+    if imported.source.sha256 != manifest.source.sha256 {
+        let (found, expected) = (units::hex(&imported.source.sha256), units::hex(&manifest.source.sha256));
+        differences.push(format!("the model's SHA-256 is {found}, the bundle was made from {expected}"));
+    }
+    manifest.source = imported.source;
+    let optional = |name: &str| match verified.section(name) {
+        Some(_) => verified.read(name),
+        None => Ok(Vec::new()),
+    };
+    let labels = optional("labels")?;
+    let labels = match labels.is_empty() {
+        true => Ok(Vec::new()),
+        false => decode_versioned(&labels, LABELS_VERSION),
+    };
+    let labels = labels.map_err(|why| pannier_bundle::Error::Decode { what: "labels".into(), why })?;
+    let card = String::from_utf8_lossy(&optional("card")?).into_owned();
+    let extras = Extras { golden: optional("golden")?, labels, card, bom: optional("bom")? };
+    let sealed = sections::assemble(&imported.program, &mut manifest, &extras, |_, _| ())?;
+
+    let (ours, theirs) = (sealed.header(), verified.header());
+    for section in &theirs.sections {
+        match ours.sections.iter().find(|other| other.name == section.name) {
+            None => differences.push(format!("section `{}` is not made by a build of this model", section.name)),
+            Some(other) if other.sha256 != section.sha256 => {
+                differences.push(format!("section `{}` has other content", section.name));
+            }
+            Some(other) if other != section => {
+                differences.push(format!("section `{}` has the same content, compressed in another way", section.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for section in ours.sections.iter().filter(|ours| theirs.sections.iter().all(|other| other.name != ours.name)) {
+        differences.push(format!("section `{}` is missing", section.name));
+    }
+    Ok(Rebuilt { differences })
+}

@@ -1,0 +1,229 @@
+//! What a build did, as one JSON document and as a few lines of text.
+
+use crate::measure::Accuracy;
+use crate::printer::{BOLD, DIM, GOOD, paint};
+use crate::units;
+use pannier_bundle::manifest::{Manifest, Port};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What a build did: `pannier.dev/build/v1` holds one for each bundle.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildReport {
+    /// The model's name.
+    pub name: String,
+    /// The model's version.
+    pub version: String,
+    /// Where the bundle was written; `None` before it was.
+    pub output: Option<PathBuf>,
+    /// SHA-256 over the content, whoever signed it.
+    pub bundle_id: String,
+    /// The ONNX file.
+    pub source: SourceReport,
+    /// Size of the bundle.
+    pub size_bytes: u64,
+    /// Sizes of its sections.
+    pub sections: Vec<SectionReport>,
+    /// Inputs.
+    pub inputs: Vec<PortReport>,
+    /// Outputs.
+    pub outputs: Vec<PortReport>,
+    /// Nodes of the graph after normalisation, nested ones included.
+    pub nodes: usize,
+    /// What the importer changed.
+    pub notes: Vec<String>,
+    /// The self-test.
+    pub golden: GoldenReport,
+    /// How the cases of `--evaluate` came out.
+    pub accuracy: Option<Accuracy>,
+    /// What the manifest states about memory and time.
+    pub envelope: EnvelopeReport,
+    /// Fingerprint of the key that signed.
+    pub signed_by: Option<String>,
+    /// What deserves attention.
+    pub warnings: Vec<String>,
+    /// How long the build took.
+    pub elapsed_ms: f64,
+}
+
+/// The ONNX file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceReport {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its digest.
+    pub sha256: String,
+    /// Its operator set.
+    pub opset: u32,
+}
+
+/// One section.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SectionReport {
+    /// Its name.
+    pub name: String,
+    /// Bytes in the file.
+    pub stored_bytes: u64,
+    /// Bytes when decompressed.
+    pub content_bytes: u64,
+}
+
+/// An input or output.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PortReport {
+    /// Its name.
+    pub name: String,
+    /// NumPy name of its element type.
+    pub dtype: &'static str,
+    /// Its shape as text, with symbols.
+    pub shape: String,
+}
+
+impl From<&Port> for PortReport {
+    fn from(port: &Port) -> Self {
+        PortReport { name: port.name.clone(), dtype: port.dtype.name(), shape: units::shape(&port.shape) }
+    }
+}
+
+/// Where the golden cases came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoldenOrigin {
+    /// `--evaluate`, with its reference answers.
+    Evaluation,
+    /// `--calibrate`, or an evaluation without references: answers are the engine's own.
+    Calibration,
+    /// Made-up numbers: answers are the engine's own.
+    MadeUp,
+    /// There are none.
+    None,
+}
+
+/// The self-test.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GoldenReport {
+    /// Number of cases.
+    pub cases: usize,
+    /// Where they came from.
+    pub origin: GoldenOrigin,
+}
+
+/// What the manifest states about memory and time; `None`: nothing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnvelopeReport {
+    /// Most memory of a session with one run in flight.
+    pub peak_memory_bytes: Option<u64>,
+    /// Memory of the weights.
+    pub weight_bytes: u64,
+    /// Longest run.
+    pub deadline_ms: Option<u32>,
+}
+
+impl From<&Manifest> for EnvelopeReport {
+    fn from(manifest: &Manifest) -> Self {
+        let envelope = manifest.envelope;
+        EnvelopeReport {
+            peak_memory_bytes: Some(envelope.peak_memory_bytes).filter(|bytes| *bytes > 0),
+            weight_bytes: envelope.weight_bytes,
+            deadline_ms: Some(envelope.deadline_ms).filter(|ms| *ms > 0),
+        }
+    }
+}
+
+impl BuildReport {
+    /// The report as a few lines for people.
+    pub fn text(&self) -> String {
+        let output = self.output.as_ref().map_or("-".to_owned(), |path| path.display().to_string());
+        let mut text = format!(
+            "{} {} {}\n",
+            paint(BOLD, format!("{} {}", self.name, self.version)),
+            paint(DIM, "->"),
+            paint(BOLD, output)
+        );
+        let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<9} {value}\n"));
+        line("inputs", ports(&self.inputs));
+        line("outputs", ports(&self.outputs));
+        line(
+            "size",
+            format!(
+                "{}, {} of {} ({})",
+                units::bytes(self.size_bytes),
+                units::percent(self.size_bytes, self.source.size_bytes),
+                self.source.path.file_name().map_or("the model".into(), |name| name.to_string_lossy()),
+                units::bytes(self.source.size_bytes),
+            ),
+        );
+        line("graph", format!("{}{}", units::plural(self.nodes as u64, "node"), self.notes_in_brackets()));
+        line("self-test", self.golden_text());
+        if let Some(accuracy) = &self.accuracy {
+            line("accuracy", accuracy_text(accuracy));
+        }
+        line(
+            "memory",
+            match self.envelope.peak_memory_bytes {
+                Some(bytes) => format!(
+                    "at most {}, {} of it weights",
+                    units::bytes(bytes),
+                    units::bytes(self.envelope.weight_bytes)
+                ),
+                None => format!(
+                    "{} of weights; the peak depends on the inputs' shapes",
+                    units::bytes(self.envelope.weight_bytes)
+                ),
+            },
+        );
+        line(
+            "signed",
+            self.signed_by.as_ref().map_or_else(|| "no".to_owned(), |key| format!("by {}", paint(GOOD, key))),
+        );
+        text
+    }
+
+    fn notes_in_brackets(&self) -> String {
+        match self.notes.as_slice() {
+            [] => String::new(),
+            notes => paint(DIM, format!(" ({})", notes.join(", "))),
+        }
+    }
+
+    fn golden_text(&self) -> String {
+        let cases = units::plural(self.golden.cases as u64, "case");
+        match self.golden.origin {
+            GoldenOrigin::Evaluation => format!("{cases} with reference answers"),
+            GoldenOrigin::Calibration => format!("{cases}, the answers are this engine's own"),
+            GoldenOrigin::MadeUp => format!("{cases} of made-up numbers, the answers are this engine's own"),
+            GoldenOrigin::None => "none".to_owned(),
+        }
+    }
+}
+
+fn ports(ports: &[PortReport]) -> String {
+    let each = ports.iter().map(|port| format!("{} {} {}", port.name, paint(DIM, port.dtype), port.shape));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn accuracy_text(accuracy: &Accuracy) -> String {
+    let mut parts = Vec::new();
+    match accuracy.compared {
+        0 => parts.push(format!(
+            "{} run, no reference answers to compare with",
+            units::plural(accuracy.cases as u64, "case")
+        )),
+        compared => parts.push(format!(
+            "{} of {} within 1e-4 + 1e-3 |reference|, largest difference {:.1e}",
+            compared - accuracy.failed_cases(),
+            units::plural(compared as u64, "case"),
+            accuracy.max_difference,
+        )),
+    }
+    if let Some(right) = accuracy.right {
+        let reference = if right.referenced > 0 { format!(" (reference {})", right.reference) } else { String::new() };
+        parts.push(format!("{} of {} answers right{reference}", right.ours, right.labelled));
+    }
+    if let Some(latency) = accuracy.latency_ms {
+        parts.push(format!("median {:.2} ms", latency.median));
+    }
+    parts.join("; ")
+}
