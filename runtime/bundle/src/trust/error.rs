@@ -49,21 +49,9 @@ pub enum TrustError {
     /// The policy or a key has expired, or nobody said what time it is.
     #[error("{0}")]
     Expired(Expiry),
-    /// The bundle is older than the policy allows.
+    /// The bundle is older than the policy allows, or its version is not a semantic version and cannot be compared.
     #[error("model `{name}` has version {version}, the policy wants at least {minimum}")]
     Downgrade {
-        /// Name of the model, from its manifest.
-        name: String,
-        /// Version of the model, from its manifest.
-        version: String,
-        /// What the policy wants at least.
-        minimum: String,
-    },
-    /// The policy compares versions and the bundle's is not a semantic version.
-    #[error(
-        "model `{name}` has version `{version}`, which is no semantic version; the policy wants at least {minimum}"
-    )]
-    VersionNotComparable {
         /// Name of the model, from its manifest.
         name: String,
         /// Version of the model, from its manifest.
@@ -94,7 +82,7 @@ impl TrustError {
             TrustError::TooManySignatures { .. } => Code::Limit,
             TrustError::Policy { .. } => Code::Policy,
             TrustError::Expired(_) => Code::Expired,
-            TrustError::Downgrade { .. } | TrustError::VersionNotComparable { .. } => Code::Downgrade,
+            TrustError::Downgrade { .. } => Code::Downgrade,
             TrustError::InvalidKey(_) => Code::InvalidKey,
             TrustError::InvalidPolicy { .. } => Code::InvalidPolicy,
         }
@@ -118,7 +106,6 @@ impl TrustError {
             TrustError::Expired(Expiry::NoClock) => "pass the current time, or use a policy without expiry",
             TrustError::Expired(_) => "renew the policy or the key; if the date is wrong, set the clock",
             TrustError::Downgrade { .. } => "to roll back on purpose, lower `minimum_version` in the policy",
-            TrustError::VersionNotComparable { .. } => "give the model a version such as 1.2.0",
             TrustError::InvalidKey(why) => return why.hint(),
             TrustError::InvalidPolicy { why, .. } => return why.hint(),
         })
@@ -300,9 +287,7 @@ impl KeyFault {
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            KeyFault::Private => {
-                Some("give the public half: `packager key public` or `openssl pkey -pubout` writes it")
-            }
+            KeyFault::Private => Some("give the public half: `packager key show` or `openssl pkey -pubout` writes it"),
             KeyFault::Algorithm { .. } => Some("make a P-256 key: `packager key new`"),
             _ => Some("a public key file begins with `-----BEGIN PUBLIC KEY-----`"),
         }

@@ -205,16 +205,12 @@ impl Policy {
         let Some(minimum) = self.minimum_for(name) else {
             return Ok(());
         };
-        let (name, minimum_text) = (super::shorten(name), minimum.to_string());
-        match Version::parse(version) {
-            Err(_) => {
-                Err(TrustError::VersionNotComparable { name, version: super::shorten(version), minimum: minimum_text })
-            }
-            Ok(found) if found.cmp_precedence(minimum).is_lt() => {
-                Err(TrustError::Downgrade { name, version: super::shorten(version), minimum: minimum_text })
-            }
-            Ok(_) => Ok(()),
+        // A version that cannot be compared is no better than an old one.
+        if Version::parse(version).is_ok_and(|found| found.cmp_precedence(minimum).is_ge()) {
+            return Ok(());
         }
+        let (name, version) = (super::shorten(name), super::shorten(version));
+        Err(TrustError::Downgrade { name, version, minimum: minimum.to_string() })
     }
 }
 

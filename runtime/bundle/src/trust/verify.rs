@@ -55,7 +55,7 @@ pub fn verify(
 /// `manifest` is the one that [`verify`] and the digests vouch for.
 ///
 /// # Errors
-/// [`TrustError::Downgrade`], [`TrustError::VersionNotComparable`].
+/// [`TrustError::Downgrade`].
 pub fn check_version(trust: &Trust, manifest: &Manifest) -> Result<(), TrustError> {
     match trust {
         Trust::Policy(policy) => policy.check_version(&manifest.name, &manifest.version),
