@@ -1,3 +1,6 @@
 //! The integration suite.
 
+mod conformance;
+mod oms;
 mod support;
+mod trust;
