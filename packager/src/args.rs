@@ -396,6 +396,9 @@ pub struct RunArgs {
     /// Write the output tensors here (.npz)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Feed each case's state from the case before it, instead of the state that the file holds
+    #[arg(long)]
+    pub carry_state: bool,
     /// Cases that may run at the same time
     #[arg(long, value_name = "N", env = "PACKAGER_THREADS", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,

@@ -12,16 +12,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static ASKING: Mutex<Option<Terminal>> = Mutex::new(None);
 
 /// Starts to listen for Ctrl-C and for requests to terminate. Called once, by `main`.
 pub fn install() {
     // Fails only when a handler is there already; then that one stays.
     let _ = ctrlc::set_handler(|| {
-        if REQUESTED.swap(true, Ordering::SeqCst) {
+        let again = REQUESTED.swap(true, Ordering::SeqCst);
+        let asking = ASKING.lock().is_ok_and(|terminal| terminal.as_ref().is_some_and(Terminal::restore));
+        if again || asking {
             remove_temporaries();
             std::process::exit(i32::from(pannier_bundle::Code::Interrupted.exit_status()));
         }
     });
+}
+
+/// Asks the user for something secret. Ctrl-C meanwhile ends the process at once, with the terminal as it was before:
+/// reading from a terminal cannot be stopped in another way.
+pub(crate) fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
+    let set = |terminal| {
+        if let Ok(mut asking) = ASKING.lock() {
+            *asking = terminal;
+        }
+    };
+    set(Terminal::state());
+    let answer = ask();
+    set(None);
+    answer
 }
 
 /// Whether the user asked to stop.
@@ -77,5 +94,42 @@ fn remove_temporaries() {
         for path in paths.iter() {
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
+    }
+}
+
+/// The controlling terminal and its state before the echo was turned off.
+#[cfg(unix)]
+struct Terminal {
+    tty: std::fs::File,
+    state: rustix::termios::Termios,
+}
+
+#[cfg(unix)]
+impl Terminal {
+    fn state() -> Option<Terminal> {
+        let tty = std::fs::File::open("/dev/tty").ok()?;
+        let state = rustix::termios::tcgetattr(&tty).ok()?;
+        Some(Terminal { tty, state })
+    }
+
+    fn restore(&self) -> bool {
+        let _ = rustix::termios::tcsetattr(&self.tty, rustix::termios::OptionalActions::Now, &self.state);
+        eprintln!();
+        true
+    }
+}
+
+/// Windows restores the console by itself.
+#[cfg(not(unix))]
+struct Terminal;
+
+#[cfg(not(unix))]
+impl Terminal {
+    fn state() -> Option<Terminal> {
+        Some(Terminal)
+    }
+
+    fn restore(&self) -> bool {
+        true
     }
 }

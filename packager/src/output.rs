@@ -29,12 +29,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_with_access(path, bytes, Access::Shared)
 }
 
+/// Whether a path stands for stdout.
+pub fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// As [`write_atomically`], with a say in who may read the file.
 ///
 /// # Errors
 /// As [`write_atomically`].
 pub fn write_with_access(path: &Path, bytes: &[u8], access: Access) -> Result<(), Error> {
-    if path.as_os_str() == "-" {
+    if is_stdout(path) {
         return write_pieces(&mut io::stdout().lock(), bytes, Path::new("stdout"));
     }
     let failed = |cause| Error::Write { path: path.to_owned(), cause };

@@ -1,0 +1,191 @@
+//! Adding a signature to a bundle, and saying who signed one.
+
+use crate::error::Error;
+use crate::printer::{BAD, GOOD, Printer, Total};
+use crate::sign::PrivateKey;
+use crate::table::{Cell, Table};
+use crate::{Context, interrupt, output};
+use pannier_bundle::trust::{self, Policy, Signer, Trust, TrustError, Verdict};
+use pannier_bundle::{Source, Verified, write};
+use serde::Serialize;
+use std::path::Path;
+
+/// Where a new signature goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before all others: the publisher's, which is the one that `unpack` writes as `model.sig`.
+    First,
+    /// After all others: an approver's.
+    Last,
+}
+
+/// A bundle with one more signature, or with one replaced.
+pub(crate) struct Signed {
+    pub file: Vec<u8>,
+    pub replaced: bool,
+    pub signatures: usize,
+}
+
+/// Signs a bundle that was verified to hold what it says, and puts the signature in its place.
+pub(crate) fn add<S: Source>(
+    file: &[u8],
+    bundle: &Verified<S>,
+    key: &PrivateKey,
+    place: Place,
+) -> Result<Signed, Error> {
+    let (header_bytes, header) = (bundle.header_bytes(), bundle.header());
+    let statement = trust::statement_payload(&bundle.manifest().name, header_bytes, header);
+    let document = key.sign_statement(&statement);
+
+    let own = Trust::Keys(vec![key.public_key().clone()]);
+    let is_of_others = |signature: &Vec<u8>| {
+        let one = std::slice::from_ref(signature);
+        matches!(trust::verify(header_bytes, header, one, &own, None), Err(TrustError::UntrustedKey { .. }))
+    };
+    let mut signatures: Vec<Vec<u8>> = bundle.signatures().iter().filter(|s| is_of_others(s)).cloned().collect();
+    let replaced = signatures.len() < bundle.signatures().len();
+    match place {
+        Place::First => signatures.insert(0, document),
+        Place::Last => signatures.push(document),
+    }
+    if signatures.len() > trust::MAX_SIGNATURES {
+        return Err(pannier_bundle::Error::Trust(TrustError::TooManySignatures {
+            found: signatures.len(),
+            limit: trust::MAX_SIGNATURES,
+        })
+        .into());
+    }
+    let file = write::with_signatures(file, &signatures)?;
+    Ok(Signed { file, replaced, signatures: signatures.len() })
+}
+
+/// Writes the new file in place or where `-o` says, and says so. The answer goes where the bundle does not.
+pub(crate) fn finish(
+    context: &Context,
+    file: &[u8],
+    target: &Path,
+    text: &str,
+    document: &impl Serialize,
+) -> Result<(), Error> {
+    check_stdout(context, target)?;
+    output::write_atomically(target, file)?;
+    if context.json {
+        context.printer.json(document)
+    } else if output::is_stdout(target) {
+        context.printer.note(text);
+        Ok(())
+    } else {
+        context.printer.data(text)
+    }
+}
+
+/// A bundle and a document cannot both go to stdout.
+pub(crate) fn check_stdout(context: &Context, target: &Path) -> Result<(), Error> {
+    if context.json && output::is_stdout(target) {
+        return Err(Error::usage("the JSON document and the file cannot both go to stdout; give -o FILE"));
+    }
+    Ok(())
+}
+
+/// Where the result of changing a bundle goes.
+pub(crate) fn target<'a>(bundle: &'a Path, output: Option<&'a Path>) -> &'a Path {
+    output.unwrap_or(bundle)
+}
+
+/// A signer, in JSON documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignerEntry {
+    /// SHA-256 of the public key; `null` where the signature claims none.
+    pub fingerprint: Option<String>,
+    /// Name from the policy.
+    pub name: Option<String>,
+    /// Roles from the policy.
+    pub roles: Vec<String>,
+    /// Whether the signature was verified with a key that was given.
+    pub trusted: bool,
+}
+
+impl From<&Signer> for SignerEntry {
+    fn from(signer: &Signer) -> SignerEntry {
+        SignerEntry {
+            fingerprint: signer.fingerprint.map(|fingerprint| fingerprint.to_string()),
+            name: signer.name.clone(),
+            roles: signer.roles.clone(),
+            trusted: signer.trusted,
+        }
+    }
+}
+
+/// All signers of a verdict.
+pub(crate) fn entries(verdict: &Verdict) -> Vec<SignerEntry> {
+    verdict.signers.iter().map(SignerEntry::from).collect()
+}
+
+/// The signers as rows `fingerprint  trusted  who`.
+pub(crate) fn table(signers: &[SignerEntry]) -> Table {
+    let mut table = Table::of_fields();
+    for signer in signers {
+        let fingerprint = signer.fingerprint.as_deref().unwrap_or("(names no key)");
+        let trusted = match signer.trusted {
+            true => Cell::styled("trusted", GOOD),
+            false => Cell::styled("not checked", BAD),
+        };
+        table.row([fingerprint.into(), trusted, who(signer).into()]);
+    }
+    table
+}
+
+/// `alice (publisher, approver)`, or nothing where no policy names the key.
+fn who(signer: &SignerEntry) -> String {
+    match (&signer.name, signer.roles.as_slice()) {
+        (Some(name), []) => name.clone(),
+        (Some(name), roles) => format!("{name} ({})", roles.join(", ")),
+        (None, roles) => roles.join(", "),
+    }
+}
+
+/// What the caller's trust rests on, in words.
+pub(crate) fn basis(trust: &Trust) -> String {
+    match trust {
+        Trust::Keys(keys) if keys.len() == 1 => "one key".to_owned(),
+        Trust::Keys(keys) => format!("any one of {} keys", keys.len()),
+        Trust::Policy(policy) => format!("policy: {}", roles(policy)),
+        _ => "nobody (--allow-unsigned)".to_owned(),
+    }
+}
+
+/// The same for JSON documents.
+pub(crate) fn basis_name(trust: &Trust) -> &'static str {
+    match trust {
+        Trust::Keys(_) => "keys",
+        Trust::Policy(_) => "policy",
+        _ => "none",
+    }
+}
+
+/// `publisher 1, approver 2`
+pub(crate) fn roles(policy: &Policy) -> String {
+    let roles: Vec<String> = policy.roles().iter().map(|role| format!("{} {}", role.name, role.threshold)).collect();
+    roles.join(", ")
+}
+
+/// Decodes everything and compares it with its digests, showing how far it is.
+pub(crate) fn check_contents<S: Source>(bundle: &Verified<S>, path: &Path, printer: &Printer) -> Result<(), Error> {
+    let progress = printer.progress("checking", Total::Bytes(bundle.header().content_bytes()));
+    let checked = bundle.check_contents(&mut |done, _| {
+        progress.set(done);
+        interrupt::control_flow()
+    });
+    checked.map_err(|error| Error::from(error).in_file(path))
+}
+
+/// Compares every stored byte with its digest and decodes nothing, showing how far it is.
+pub(crate) fn check_stored<S: Source>(bundle: &Verified<S>, path: &Path, printer: &Printer) -> Result<(), Error> {
+    let total = bundle.header().sections.iter().map(|section| section.stored_bytes).sum();
+    let progress = printer.progress("checking", Total::Bytes(total));
+    let checked = bundle.check_stored(&mut |done, _| {
+        progress.set(done);
+        interrupt::control_flow()
+    });
+    checked.map_err(|error| Error::from(error).in_file(path))
+}
