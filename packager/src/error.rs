@@ -71,9 +71,36 @@ pub enum Error {
     /// Ctrl-C.
     #[error("interrupted; no partial output was left")]
     Interrupted,
+    /// A bundle is not well-formed, not trusted, or cannot be read or written.
+    #[error(transparent)]
+    Bundle(#[from] pannier_bundle::Error),
+    /// The graph in a bundle is not valid.
+    #[error(transparent)]
+    Graph(#[from] pannier_graph::GraphError),
+    /// The golden cases in a bundle are not valid.
+    #[error(transparent)]
+    Golden(#[from] pannier_engine::golden::GoldenError),
+    /// A program cannot be written as ONNX.
+    #[error(transparent)]
+    Export(#[from] crate::export::ExportError),
+    /// A private key cannot be used.
+    #[error("the private key cannot be used: {0}")]
+    Key(#[from] crate::sign::KeyError),
     /// An engine refused or failed.
     #[error(transparent)]
     Engine(#[from] pannier_engine::EngineError),
+    /// A model cannot be loaded or run.
+    #[error(transparent)]
+    Session(#[from] pannier::Error),
+    /// A file cannot become a tensor, or an answer words.
+    #[error(transparent)]
+    Content(#[from] crate::content::ContentError),
+    /// The model file cannot be imported.
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
+    /// A bundle cannot or must not be built.
+    #[error(transparent)]
+    Build(#[from] crate::build::BuildError),
 }
 
 impl Error {
@@ -106,7 +133,16 @@ impl Error {
             Error::Mismatch { code, .. } => *code,
             Error::InFile { error, .. } => error.code(),
             Error::Interrupted => Code::Interrupted,
+            Error::Bundle(error) => error.code(),
+            Error::Graph(error) => error.code(),
+            Error::Golden(error) => error.code(),
+            Error::Export(error) => error.code(),
+            Error::Key(error) => error.code(),
             Error::Engine(error) => error.code(),
+            Error::Session(error) => error.code(),
+            Error::Content(error) => error.code(),
+            Error::Import(error) => error.code(),
+            Error::Build(error) => error.code(),
         }
     }
 
@@ -118,7 +154,13 @@ impl Error {
             Error::Mismatch { hint, .. } => hint.map(str::to_owned),
             Error::InFile { error, .. } => error.hint(),
             Error::Read { .. } | Error::Write { .. } | Error::Interrupted | Error::Different => None,
-            Error::Engine(_) => None,
+            Error::Bundle(error) => error.hint().map(str::to_owned),
+            Error::Key(error) => error.hint().map(str::to_owned),
+            Error::Graph(_) | Error::Golden(_) | Error::Export(_) | Error::Engine(_) => None,
+            Error::Session(error) => error.hint().map(str::to_owned),
+            Error::Content(error) => error.hint().map(str::to_owned),
+            Error::Import(error) => error.hint().map(str::to_owned),
+            Error::Build(error) => error.hint().map(str::to_owned),
         }
     }
 
@@ -127,6 +169,7 @@ impl Error {
         match self {
             Error::Mismatch { expected, found, .. } => Some((expected.clone(), found.clone())),
             Error::InFile { error, .. } => error.difference(),
+            Error::Content(error) => error.difference(),
             _ => None,
         }
     }

@@ -8,14 +8,27 @@
 //! socket and sends nothing anywhere.
 
 pub mod args;
+pub mod build;
 pub mod commands;
+pub mod compare;
+pub mod config;
+pub mod content;
 pub mod context;
 pub mod error;
+pub mod export;
+pub mod import;
+pub mod input;
 pub mod interrupt;
+pub mod measure;
 pub mod output;
 pub mod printer;
+pub mod program;
+pub mod report;
 pub mod schemas;
+pub mod secret;
+pub mod sign;
 pub mod suggest;
+pub mod table;
 pub mod units;
 
 pub use context::Context;
