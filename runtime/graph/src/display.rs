@@ -99,7 +99,9 @@ fn write_attribute(f: &mut Formatter<'_>, attribute: &Attribute) -> Result {
         Attribute::Body(_) => f.write_str("{..}"),
         Attribute::Ints(values) => write_list(f, values, SHOWN, |f, value| write!(f, "{value}")),
         Attribute::Floats(values) => write_list(f, values, SHOWN, |f, value| write!(f, "{value:?}")),
-        Attribute::Strings(values) => write_list(f, values, SHOWN, |f, value| write!(f, "\"{}\"", value.escape_ascii())),
+        Attribute::Strings(values) => {
+            write_list(f, values, SHOWN, |f, value| write!(f, "\"{}\"", value.escape_ascii()))
+        }
     }
 }
 

@@ -20,13 +20,6 @@ pub struct GraphLimits {
 
 impl Default for GraphLimits {
     fn default() -> GraphLimits {
-        GraphLimits {
-            size_bytes: 64 << 20,
-            values: 1 << 20,
-            nodes: 1 << 20,
-            depth: 8,
-            rank: 32,
-            weight_bytes: 4 << 30,
-        }
+        GraphLimits { size_bytes: 64 << 20, values: 1 << 20, nodes: 1 << 20, depth: 8, rank: 32, weight_bytes: 4 << 30 }
     }
 }
