@@ -94,7 +94,7 @@ pub enum Error {
     Session(#[from] pannier::Error),
     /// A file cannot become a tensor, or an answer words.
     #[error(transparent)]
-    Content(#[from] crate::content::ContentError),
+    Content(#[source] crate::content::ContentError),
     /// The model file cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
@@ -179,6 +179,16 @@ impl Error {
         match self {
             Error::InFile { path, .. } => Some(path),
             _ => None,
+        }
+    }
+}
+
+impl From<crate::content::ContentError> for Error {
+    /// A file that cannot be read is reported as every other one.
+    fn from(error: crate::content::ContentError) -> Error {
+        match error {
+            crate::content::ContentError::Read { what, source } => Error::Read { path: what.into(), cause: source },
+            error => Error::Content(error),
         }
     }
 }

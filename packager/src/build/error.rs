@@ -1,6 +1,5 @@
 //! What can go wrong between an imported model and a finished bundle.
 
-use crate::content::ContentError;
 use pannier_bundle::Code;
 
 /// Errors of building that are not those of a step's own module.
@@ -63,9 +62,6 @@ pub enum BuildError {
         /// What is stated.
         stated_bytes: u64,
     },
-    /// A file that the build needs is not what it should be.
-    #[error(transparent)]
-    Content(#[from] ContentError),
 }
 
 impl BuildError {
@@ -75,7 +71,6 @@ impl BuildError {
             BuildError::UnknownPort { .. } | BuildError::Description { .. } => Code::Usage,
             BuildError::Accuracy { .. } | BuildError::Loss { .. } => Code::Accuracy,
             BuildError::Envelope { .. } => Code::MemoryBudget,
-            BuildError::Content(error) => error.code(),
         }
     }
 
@@ -90,7 +85,6 @@ impl BuildError {
             }
             BuildError::Loss { .. } => Some("allow more with --max-loss, or change the model; no bundle was written"),
             BuildError::Envelope { .. } => Some("raise peak_memory_bytes in packager.toml, or pin smaller shapes"),
-            BuildError::Content(error) => error.hint(),
         }
     }
 }

@@ -197,9 +197,7 @@ fn run_cases(
     progress: &mut dyn FnMut(Step, u64, u64),
 ) -> Result<Measured, Error> {
     let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source };
-    let open = |path: &Path| {
-        CaseFile::open(path, interface).map_err(|error| Error::from(BuildError::from(error)).in_file(path))
-    };
+    let open = |path: &Path| CaseFile::open(path, interface).map_err(|error| Error::from(error).in_file(path));
     let mut runner = Runner::new(prepared, &ports.inputs, &ports.outputs);
     let mut candidates: Vec<(usize, Candidate)> = Vec::new();
     if let Some(path) = &target.evaluate {
@@ -232,7 +230,7 @@ fn run_cases(
         let wanted = golden::candidates(file.len());
         for (rank, index) in wanted.iter().enumerate() {
             interrupt::check()?;
-            let case = file.read(*index).map_err(|error| Error::from(BuildError::from(error)).in_file(path))?;
+            let case = file.read(*index).map_err(|error| Error::from(error).in_file(path))?;
             let (inputs, answers) = runner.run(&case).map_err(|error| Error::from(error).in_file(path))?;
             let outputs = references(&case, &ports.outputs, answers);
             candidates.push((rank, Candidate { name: case_name(&case.name, *index), inputs, outputs }));

@@ -46,7 +46,7 @@ pub fn describe(
                 Some(index) => index,
                 None => {
                     let what = path.display().to_string();
-                    labels.push(read_labels(&what, &input::read(path)?).map_err(BuildError::from)?);
+                    labels.push(read_labels(&what, &input::read(path)?)?);
                     files.push(path);
                     files.len() - 1
                 }

@@ -1,7 +1,7 @@
 //! What a build did, as one JSON document and as a few lines of text.
 
 use crate::measure::Accuracy;
-use crate::printer::{BOLD, DIM, GOOD, paint};
+use crate::table::{Table, heading};
 use crate::units;
 use pannier_bundle::manifest::{Manifest, Port};
 use serde::Serialize;
@@ -136,56 +136,33 @@ impl BuildReport {
     /// The report as a few lines for people.
     pub fn text(&self) -> String {
         let output = self.output.as_ref().map_or("-".to_owned(), |path| path.display().to_string());
-        let mut text = format!(
-            "{} {} {}\n",
-            paint(BOLD, format!("{} {}", self.name, self.version)),
-            paint(DIM, "->"),
-            paint(BOLD, output)
-        );
-        let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<9} {value}\n"));
-        line("inputs", ports(&self.inputs));
-        line("outputs", ports(&self.outputs));
-        line(
-            "size",
-            format!(
-                "{}, {} of {} ({})",
-                units::bytes(self.size_bytes),
-                units::percent(self.size_bytes, self.source.size_bytes),
-                self.source.path.file_name().map_or("the model".into(), |name| name.to_string_lossy()),
-                units::bytes(self.source.size_bytes),
-            ),
-        );
-        line("graph", format!("{}{}", units::plural(self.nodes as u64, "node"), self.notes_in_brackets()));
-        line("self-test", self.golden_text());
-        if let Some(accuracy) = &self.accuracy {
-            line("accuracy", accuracy_text(accuracy));
+        let mut table = Table::of_fields();
+        table.field("inputs", ports(&self.inputs));
+        table.field("outputs", ports(&self.outputs));
+        let source = self.source.path.file_name().map_or("the model".into(), |name| name.to_string_lossy());
+        let share = units::percent(self.size_bytes, self.source.size_bytes);
+        let (size, before) = (units::bytes(self.size_bytes), units::bytes(self.source.size_bytes));
+        table.field("size", format!("{size}, {share} of {source} ({before})"));
+        let nodes = units::plural(self.nodes as u64, "node");
+        match self.notes.as_slice() {
+            [] => table.field("graph", nodes),
+            notes => table.field("graph", format!("{nodes}: {}", notes.join(", "))),
         }
-        line(
+        table.field("self-test", self.golden_text());
+        if let Some(accuracy) = &self.accuracy {
+            table.field("accuracy", accuracy_text(accuracy));
+        }
+        let weights = units::bytes(self.envelope.weight_bytes);
+        table.field(
             "memory",
             match self.envelope.peak_memory_bytes {
-                Some(bytes) => format!(
-                    "at most {}, {} of it weights",
-                    units::bytes(bytes),
-                    units::bytes(self.envelope.weight_bytes)
-                ),
-                None => format!(
-                    "{} of weights; the peak depends on the inputs' shapes",
-                    units::bytes(self.envelope.weight_bytes)
-                ),
+                Some(bytes) => format!("at most {}, {weights} of it weights", units::bytes(bytes)),
+                None => format!("{weights} of weights; no peak is stated, since shapes of inputs vary"),
             },
         );
-        line(
-            "signed",
-            self.signed_by.as_ref().map_or_else(|| "no".to_owned(), |key| format!("by {}", paint(GOOD, key))),
-        );
-        text
-    }
-
-    fn notes_in_brackets(&self) -> String {
-        match self.notes.as_slice() {
-            [] => String::new(),
-            notes => paint(DIM, format!(" ({})", notes.join(", "))),
-        }
+        let signer = self.signed_by.as_ref().map_or_else(|| "no".to_owned(), |key| format!("by {key}"));
+        table.field("signed", signer);
+        format!("{}{}", heading(&format!("{} {} -> {output}", self.name, self.version)), table.render())
     }
 
     fn golden_text(&self) -> String {
@@ -200,18 +177,15 @@ impl BuildReport {
 }
 
 fn ports(ports: &[PortReport]) -> String {
-    let each = ports.iter().map(|port| format!("{} {} {}", port.name, paint(DIM, port.dtype), port.shape));
-    each.collect::<Vec<_>>().join(", ")
+    ports.iter().map(|port| format!("{} {} {}\n", port.name, port.dtype, port.shape)).collect()
 }
 
 fn accuracy_text(accuracy: &Accuracy) -> String {
-    let mut parts = Vec::new();
+    let mut lines = Vec::new();
+    let cases = units::plural(accuracy.cases as u64, "case");
     match accuracy.compared {
-        0 => parts.push(format!(
-            "{} run, no reference answers to compare with",
-            units::plural(accuracy.cases as u64, "case")
-        )),
-        compared => parts.push(format!(
+        0 => lines.push(format!("{cases} run, no reference answers to compare with")),
+        compared => lines.push(format!(
             "{} of {} within 1e-4 + 1e-3 |reference|, largest difference {:.1e}",
             compared - accuracy.failed_cases(),
             units::plural(compared as u64, "case"),
@@ -219,11 +193,11 @@ fn accuracy_text(accuracy: &Accuracy) -> String {
         )),
     }
     if let Some(right) = accuracy.right {
-        let reference = if right.referenced > 0 { format!(" (reference {})", right.reference) } else { String::new() };
-        parts.push(format!("{} of {} answers right{reference}", right.ours, right.labelled));
+        let reference = if right.referenced > 0 { format!(", reference {}", right.reference) } else { String::new() };
+        lines.push(format!("{} of {} answers right{reference}", right.ours, right.labelled));
     }
     if let Some(latency) = accuracy.latency_ms {
-        parts.push(format!("median {:.2} ms", latency.median));
+        lines.push(format!("{:.2} ms a case (median)", latency.median));
     }
-    parts.join("; ")
+    lines.join("\n")
 }

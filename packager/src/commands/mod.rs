@@ -8,6 +8,7 @@ pub mod diff;
 pub mod explain;
 pub mod export;
 pub mod inspect;
+pub mod init;
 pub mod key;
 pub mod run;
 pub mod sign;
@@ -24,7 +25,7 @@ use crate::{Context, Error};
 /// Whatever the command fails with.
 pub fn run(command: &Command, context: &Context) -> Result<(), Error> {
     match command {
-        Command::Bench(args) => bench::run(args, context),
+        Command::Init(args) => init::run(args, context),
         Command::Build(args) => build::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Sign(args) => sign::run(args, context),
@@ -34,9 +35,9 @@ pub fn run(command: &Command, context: &Context) -> Result<(), Error> {
         Command::Export(args) => export::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Run(args) => run::run(args, context),
+        Command::Bench(args) => bench::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Explain(args) => explain::run(args, context),
-        _ => Err(Error::usage("this verb is not there yet")),
     }
 }

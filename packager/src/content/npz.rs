@@ -11,8 +11,8 @@ use std::io::{self, Read, Seek, Write};
 pub const ARRAYS: usize = 1 << 20;
 
 /// Something an archive can be read from.
-pub trait Stream: Read + Seek {}
-impl<T: Read + Seek> Stream for T {}
+pub trait Stream: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Stream for T {}
 
 /// An archive whose arrays are read one at a time.
 pub struct Npz {

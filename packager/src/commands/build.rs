@@ -1,0 +1,81 @@
+//! `packager build`: from ONNX files to bundles.
+
+use crate::args::BuildArgs;
+use crate::build::{self, BuildReport, Step};
+use crate::config::{self, Target};
+use crate::printer::{Progress, Total};
+use crate::sign::PrivateKey;
+use crate::{Context, Error, output, secret};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// `pannier.dev/build/v1`
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    bundles: Vec<BuildReport>,
+}
+
+/// Builds the model that is named, or every model of `packager.toml`. The first failure ends the command; what was
+/// finished before stays.
+///
+/// # Errors
+/// Those of the configuration, of [`build::build`] and of writing; [`Error::Key`].
+pub fn run(args: &BuildArgs, context: &Context) -> Result<(), Error> {
+    let targets = config::targets(args)?;
+    let to_stdout = targets.iter().any(|target| output::is_stdout(&target.output));
+    if context.json && to_stdout {
+        return Err(Error::usage("the JSON document and the bundle cannot both go to stdout; give -o FILE"));
+    }
+    // Before any work is done: a passphrase that is asked for at the end would keep people waiting.
+    let mut keys: BTreeMap<PathBuf, PrivateKey> = BTreeMap::new();
+    for path in targets.iter().filter_map(|target| target.sign.as_ref()) {
+        if !keys.contains_key(path) {
+            keys.insert(path.clone(), secret::private_key(path, &args.passphrase)?);
+        }
+    }
+    let mut reports = Vec::new();
+    for target in &targets {
+        let signer = target.sign.as_ref().and_then(|path| keys.get(path));
+        let report = build_one(target, signer, context)?;
+        if !context.json {
+            match to_stdout {
+                true => context.printer.note(report.text()),
+                false => context.printer.data(report.text())?,
+            }
+        }
+        reports.push(report);
+    }
+    if context.json {
+        return context.printer.json(&Document { schema: "pannier.dev/build/v1", bundles: reports });
+    }
+    Ok(())
+}
+
+fn build_one(target: &Target, signer: Option<&PrivateKey>, context: &Context) -> Result<BuildReport, Error> {
+    let mut shown: Option<(Step, Progress<'_>)> = None;
+    let mut progress = |step: Step, done: u64, total: u64| {
+        if shown.as_ref().is_none_or(|(current, _)| *current != step) {
+            // The bar of the step before goes first.
+            shown = None;
+            let (label, total) = match step {
+                Step::Import => ("importing", Total::Unknown),
+                Step::Evaluate => ("running cases", Total::Steps(total)),
+                Step::Seal => ("compressing", Total::Bytes(total)),
+            };
+            shown = Some((step, context.printer.progress(format!("{}: {label}", target.name), total)));
+        }
+        if let Some((_, progress)) = &shown {
+            progress.set(done);
+        }
+    };
+    let mut built = build::build(target, signer, &mut progress)?;
+    drop(shown);
+    for warning in &built.report.warnings {
+        context.printer.warn(format!("{}: {warning}", target.name));
+    }
+    output::write_atomically(&target.output, &built.bundle)?;
+    built.report.output = Some(target.output.clone());
+    Ok(built.report)
+}
