@@ -3,6 +3,7 @@
 //! The tool is `model-signing` from PyPI. The vectors in `tests/vectors/oms` say for each signature what we answer and
 //! what the tool answers; where the two differ they say why.
 
+mod cases;
 mod vectors;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use std::process::Command;
 use pannier_bundle::trust::{Policy, PublicKey, Trust, pae};
 use pannier_bundle::write::with_signatures;
 use pannier_bundle::{Bundle, Code, Error, Limits};
-use pannier_packager::sign::{PrivateKey, write_private_key};
+use pannier_packager::sign::PrivateKey;
 
 use crate::support::{Failures, temp_dir};
 use fixture::{key, sealed, secret_pem, signed};
@@ -108,7 +108,7 @@ fn openssl_reads_our_keys_and_we_read_its() {
     let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
     let (mine, public) = (path("mine.pem"), path("mine.pub"));
     let new = PrivateKey::generate().expect("a key");
-    write_private_key(mine.as_ref(), &new.to_encrypted_pem(b"correct horse").expect("PEM")).expect("a file");
+    std::fs::write(&mine, new.to_encrypted_pem(b"correct horse").expect("PEM").as_bytes()).expect("a file");
     std::fs::write(&public, new.public_key().to_pem()).expect("a file");
 
     let (read, derived) = openssl(&["pkey", "-in", &mine, "-passin", "pass:correct horse", "-pubout"]);

@@ -142,7 +142,7 @@ fn what_is_not_a_usable_key_is_named() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// A wrong passphrase passes the padding check about once in 256 times; it must not pass for a key or for another error.
+/// A wrong passphrase passes the padding check about once in 256 times. It must not pass for a key or another error.
 #[test]
 fn every_wrong_passphrase_is_called_wrong() {
     // PBKDF2 with one iteration, so that many attempts are cheap.

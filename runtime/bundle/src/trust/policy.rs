@@ -41,13 +41,13 @@ use semver::Version;
 ///
 /// The rules:
 ///
-/// - A person counts at most once, whatever the number of keys and signatures, and for one role at a time: somebody who
-///   may publish and approve cannot do both for the same bundle. The assignment that satisfies most is taken.
+/// - A person counts at most once, whatever the number of keys and signatures, and for one role at a time: somebody
+///   who may publish and approve cannot do both for the same bundle. The assignment that satisfies most is taken.
 /// - A threshold is met or the bundle is refused. There is no way to demand nothing: at least one role is needed.
 /// - A key that has expired does not count, and its signature is still checked.
 /// - Where anything expires, a time must be given.
-/// - Versions are compared by the precedence of [Semantic Versioning](https://semver.org/#spec-item-11): `1.0.0-rc.1` is
-///   lower than `1.0.0`, and build metadata does not matter.
+/// - Versions are compared by the precedence of [Semantic Versioning](https://semver.org/#spec-item-11): `1.0.0-rc.1`
+///   is lower than `1.0.0`, and build metadata does not matter.
 /// - Unknown fields, keys listed twice and policies that nobody could satisfy are errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -167,8 +167,8 @@ impl Policy {
 
     /// Whether the holders of `keys` cannot fill the roles, and which roles are short of people.
     ///
-    /// Each person fills one place at most. By Hall's marriage theorem all places can be filled exactly if, for every set
-    /// of roles, the people who have any of them are at least as many as the places. A policy has at most
+    /// Each person fills one place at most. By Hall's marriage theorem all places can be filled exactly if, for every
+    /// set of roles, the people who have any of them are at least as many as the places. A policy has at most
     /// [`MAX_ROLES`](super::policy_file::MAX_ROLES) roles, so every set can be looked at, small ones first.
     pub(super) fn shortage<'a>(&self, keys: impl Iterator<Item = &'a PolicyKey>) -> Option<Shortage> {
         let mut people: BTreeMap<&str, u32> = BTreeMap::new();

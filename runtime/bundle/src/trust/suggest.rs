@@ -19,7 +19,8 @@ pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>)
 /// Levenshtein distance in characters: insertions, deletions and substitutions.
 fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
-    // `row` holds, before the loop's n-th turn, the distances of the first n characters of `from` to each prefix of `to`.
+    // `row` holds, before the loop's n-th turn, the distances of the first n characters of `from` to all prefixes of
+    // `to`.
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (index, left) in from.chars().enumerate() {
         let mut diagonal = index;

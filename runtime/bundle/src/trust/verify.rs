@@ -12,11 +12,11 @@ pub const MAX_SIGNATURES: usize = 32;
 /// Judges the signatures of a bundle.
 ///
 /// `header_bytes` are the bytes of the header as they stand in the file, `header` is what was decoded from them,
-/// `signatures` are the Sigstore bundle documents in any order. `now_unix_s` is the time in seconds since 1970, where it
-/// is known; only a [policy](Trust::Policy) with an expiry needs it.
+/// `signatures` are the Sigstore bundle documents in any order. `now_unix_s` is the time in seconds since 1970, where
+/// it is known; only a [policy](Trust::Policy) with an expiry needs it.
 ///
-/// Each signature that a trusted key made, or is claimed to have made, must be valid and must cover exactly the header and
-/// the sections. Signatures of other keys are listed and count for nothing.
+/// Each signature that a trusted key made, or is claimed to have made, must be valid and must cover exactly the header
+/// and the sections. Signatures of other keys are listed and count for nothing.
 ///
 /// What the manifest says is not known yet at this point; [`check_version`] follows once it is.
 ///
