@@ -81,6 +81,7 @@ pub use header::{Header, Section};
 pub use limits::{Limits, Quantity};
 pub use manifest::{DType, Dim, Manifest};
 pub use preflight::{FromPrefix, Preflight};
+pub use semantics::MODEL_NAME_BYTES_MAX;
 #[cfg(feature = "std")]
 pub use source::FileSource;
 pub use source::Source;

@@ -36,7 +36,7 @@ impl Limits {
     /// Default of [`Limits::signatures_bytes`]. One signature over a hundred sections takes 30 KiB.
     pub const SIGNATURES_BYTES: u64 = 4 << 20;
     /// Default of [`Limits::signatures`].
-    pub const SIGNATURES: u64 = 64;
+    pub const SIGNATURES: u64 = 32;
     /// Default of [`Limits::sections`].
     pub const SECTIONS: u64 = 1024;
     /// Default of [`Limits::chunks`].

@@ -8,7 +8,8 @@ use serde::Deserializer;
 use serde::de::{Error as _, SeqAccess, Visitor};
 
 use super::{
-    ALIGNMENT_BYTES, CHUNK_CONTENT_BYTES_MAX, Chunk, Codec, Header, Kind, NAME_BYTES_MAX, PLANES_MAX, Plane, Section, bytes, size,
+    ALIGNMENT_BYTES, CHUNK_CONTENT_BYTES_MAX, Chunk, Codec, Header, Kind, NAME_BYTES_MAX, PLANES_MAX, Plane, Section,
+    bytes, size,
 };
 use crate::error::{ChunkError, Error, HeaderError, SectionError};
 use crate::limits::{Limits, Quantity};

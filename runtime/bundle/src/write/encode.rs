@@ -52,8 +52,7 @@ pub(super) fn encode_all(
                         Ok(encoder) => encoder.encode(piece).map_err(|error| error.to_string()),
                         Err(error) => Err(error.clone()),
                     };
-                    let encoded =
-                        encoded.map_err(|cause| Error::Write { section: piece.name.to_string(), cause });
+                    let encoded = encoded.map_err(|cause| Error::Write { section: piece.name.to_string(), cause });
                     if sender.send((index, encoded)).is_err() {
                         break;
                     }

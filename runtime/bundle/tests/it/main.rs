@@ -2,5 +2,10 @@
 
 mod cases;
 mod damage;
+mod limits;
+mod properties;
+mod reading;
+mod spec;
 mod support;
 mod vectors;
+mod writing;

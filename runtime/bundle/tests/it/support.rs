@@ -62,7 +62,7 @@ pub fn sealed_as_is(manifest: &Manifest, mut sections: Vec<SectionContent<'stati
 
 /// The signed bundle of many tests: a card and some weights.
 pub fn sample() -> Sealed {
-    let weights = floats(700);
+    let weights = floats(150);
     let sections = vec![content("card", "# A model\n", 1), content("weights/0", weights, 4)];
     sealed_with(manifest("sample", "1.2.0"), sections)
 }
