@@ -1,9 +1,14 @@
 //! What the tests share: finding things, driving the `packager` binary, making tiny ONNX files, comparing tensors.
 #![allow(dead_code, reason = "each helper serves some of the tests")]
 
+pub mod bundle;
+pub mod child;
+pub mod npz;
 pub mod onnx;
 pub mod packager;
 pub mod paths;
+pub mod program;
+pub mod tensors;
 
 pub use onnx::Onnx;
 pub use packager::packager;

@@ -1,0 +1,57 @@
+//! Conformance: the same bundles give the same answers whatever runs them.
+//!
+//! [`subjects`] are sealed, signed bundles with cases; [`rows`] are what runs them: an engine on a target. Every row
+//! runs every case of every subject. A new engine or target joins by one line in [`rows::rows`].
+
+mod onnx_nodes;
+mod rows;
+mod subjects;
+
+use crate::support::Failures;
+use crate::support::tensors::compare;
+use rows::Row;
+use subjects::Subject;
+
+#[test]
+fn every_row_gives_the_expected_answers_of_the_small_bundles() {
+    let mut failures = Failures::default();
+    let subjects = subjects::small();
+    for row in rows::rows() {
+        subjects.iter().for_each(|subject| check(&row, subject, &mut failures));
+    }
+    failures.assert_none();
+}
+
+#[test]
+fn every_row_gives_the_reference_answers_of_the_real_models() {
+    let mut failures = Failures::default();
+    // One after the other: their weights need not be in memory together.
+    for name in subjects::REAL {
+        let subject = subjects::real(name);
+        rows::rows().iter().for_each(|row| check(row, &subject, &mut failures));
+    }
+    failures.assert_none();
+}
+
+/// Runs every case of a subject on a row, and the golden cases that are in the bundle itself.
+fn check(row: &Row, subject: &Subject, failures: &mut Failures) {
+    let title = format!("{} on {}/{}", subject.name, row.engine, row.target);
+    let mut opened = None;
+    failures.check(format!("{title}: open"), || {
+        opened = Some(row.runner.open(&subject.bundle, &subject.key)?);
+        Ok(())
+    });
+    let Some(opened) = opened else { return };
+    let tolerance = row.tolerance(subject);
+    for case in &subject.cases {
+        failures.check(format!("{title}: case `{}`", case.name), || {
+            let outputs = opened.run(&case.inputs)?;
+            for (name, expected) in &case.outputs {
+                let output = outputs.iter().find(|(key, _)| key == name).map(|(_, tensor)| tensor);
+                let output = output.ok_or_else(|| format!("no output `{name}`"))?;
+                compare(output, expected, tolerance).map_err(|why| format!("output `{name}`: {why}"))?;
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,93 @@
+//! What runs bundles: one row for each pair of an engine and a target.
+
+use super::subjects::Subject;
+use pannier::{Options, PublicKey, Session, Tensor, TractEngine, Trust};
+use pannier_engine::golden::Tolerance;
+use std::sync::Arc;
+
+/// Tensors with their names.
+pub type Named = Vec<(String, Tensor)>;
+
+/// Runs bundles somewhere: in this process, in a sandbox, in a browser.
+pub trait Runner {
+    /// Verifies a bundle with the publisher's key, and makes it ready.
+    ///
+    /// # Errors
+    /// The message of whatever went wrong.
+    fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String>;
+}
+
+/// A bundle that is ready to run.
+pub trait Opened {
+    /// Runs once.
+    ///
+    /// # Errors
+    /// The message of whatever went wrong.
+    fn run(&self, inputs: &Named) -> Result<Named, String>;
+}
+
+/// An engine on a target.
+pub struct Row {
+    /// The engine, for example `tract`.
+    pub engine: &'static str,
+    /// Where it runs, for example `native`.
+    pub target: &'static str,
+    /// How to run it there.
+    pub runner: Box<dyn Runner>,
+    /// Where it may be less exact than the subject asks for.
+    pub exceptions: &'static [Exception],
+}
+
+/// A recorded difference of one row on one subject.
+pub struct Exception {
+    /// Name of the subject.
+    pub subject: &'static str,
+    /// What is allowed there.
+    pub tolerance: Tolerance,
+    /// Why. Nothing runs on it: it is for people.
+    pub reason: &'static str,
+}
+
+impl Row {
+    /// What counts as the same answer.
+    pub fn tolerance(&self, subject: &Subject) -> Tolerance {
+        let exception = self.exceptions.iter().find(|exception| exception.subject == subject.name);
+        exception.map_or(subject.tolerance, |exception| {
+            assert!(!exception.reason.is_empty(), "a difference has a reason");
+            exception.tolerance
+        })
+    }
+}
+
+/// Every row.
+pub fn rows() -> Vec<Row> {
+    vec![Row {
+        engine: "tract",
+        target: "native",
+        runner: Box::new(Native { engine: Arc::new(TractEngine::new()) }),
+        exceptions: &[],
+    }]
+}
+
+/// Runs in this process, on one engine, through the facade.
+struct Native<E> {
+    engine: Arc<E>,
+}
+
+impl<E: pannier::Engine + 'static> Runner for Native<E> {
+    fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String> {
+        let trust = Trust::Keys(vec![key.clone()]);
+        // The self-test is on: the golden cases in the bundle are part of what is checked.
+        let options = Options { engines: vec![self.engine.clone()], ..Options::default() };
+        let session = Session::from_bytes(bundle, &trust, &options).map_err(|error| error.to_string())?;
+        Ok(Box::new(session))
+    }
+}
+
+impl Opened for Session {
+    fn run(&self, inputs: &Named) -> Result<Named, String> {
+        let inputs: pannier::Inputs<'_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let outputs = Session::run(self, inputs).map_err(|error| error.to_string())?;
+        Ok(outputs.into_iter().collect())
+    }
+}
