@@ -1,7 +1,8 @@
 //! `demo`: from a published model to a signed bundle that names the types of this project's own files.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -53,7 +54,7 @@ fn show(packager: &Path, models: &Path, work: &Path) -> Result<()> {
     let files = FILES.map(|file| root().join(file));
     let answers =
         shell::output(packager().arg("run").arg(&bundle).args(&files).arg("--key").arg(&public).arg("--json"))?;
-    print!("{}", table(&files, &answers)?);
+    print!("\n{}", table(&answers)?);
     println!(
         "\nFrom here: README.md shows the same by hand and in Rust; `packager inspect` shows what is in a bundle;\n\
          docs/packager-toml.md says how to describe a model of your own."
@@ -62,8 +63,17 @@ fn show(packager: &Path, models: &Path, work: &Path) -> Result<()> {
 }
 
 /// Renders the JSON document of `packager run`.
-fn table(files: &[PathBuf], answers: &str) -> Result<String> {
+fn table(answers: &str) -> Result<String> {
     let document: Value = serde_json::from_str(answers).context("the document of `packager run --json`")?;
-    let _ = (files, document);
-    todo!()
+    let mut text = format!("{:<30} {:<12} {:>11} {:>9}\n", "file", "type", "probability", "time");
+    for entry in document["files"].as_array().context("no `files`")? {
+        let (run, path) = (&entry["runs"][0], entry["file"].as_str().context("no `file`")?);
+        let file = Path::new(path).strip_prefix(root()).unwrap_or(Path::new(path));
+        let best = &run["answers"][0]["rows"][0][0];
+        let label = best["label"].as_str().context("no label")?;
+        let probability = best["score"].as_f64().context("no score")? * 100.0;
+        let milliseconds = run["elapsed_ms"].as_f64().context("no time")?;
+        writeln!(text, "{:<30} {label:<12} {probability:>9.1} % {milliseconds:>6.1} ms", file.display())?;
+    }
+    Ok(text)
 }

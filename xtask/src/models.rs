@@ -35,20 +35,20 @@ pub fn ensure_model(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Copies a model, its labels and the example `packager.toml` for it into a folder of their own, as they would lie on a
-/// user's disk. Returns the path of the `packager.toml`.
+/// Copies a model with its labels, and the files of `docs/examples` about it, into one folder, as they would lie on a user's
+/// disk. Returns the path of the `packager.toml`.
 pub fn lay_out(models: &Path, name: &str, folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let config = folder.join("packager.toml");
-    let example = root().join("docs/examples").join(name).join("packager.toml");
-    fs::copy(&example, &config).with_context(|| example.display().to_string())?;
-    for file in ["model.onnx", "labels.json", "characters.json"] {
-        let source = models.join(name).join(file);
-        if source.exists() {
-            fs::copy(&source, folder.join(file)).with_context(|| source.display().to_string())?;
+    for source in [models.join(name), root().join("docs/examples").join(name)] {
+        for file in fs::read_dir(&source).with_context(|| source.display().to_string())? {
+            let path = file?.path();
+            let wanted = path.extension().is_some_and(|end| end == "onnx" || end == "json" || end == "toml");
+            if let Some(file_name) = path.file_name().filter(|_| wanted) {
+                fs::copy(&path, folder.join(file_name)).with_context(|| path.display().to_string())?;
+            }
         }
     }
-    Ok(config)
+    Ok(folder.join("packager.toml"))
 }
 
 /// What `PANNIER_MODELS` names, or a copy that lies beside the project.

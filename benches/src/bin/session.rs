@@ -40,17 +40,18 @@ fn main() -> Result<()> {
         session.run(&inputs)?;
         latency_ms.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    let peak = memory::peak_bytes()?;
-    drop(session);
-
-    let started = Instant::now();
-    drop(Session::open(bundle, &trust, &Options { self_test: false, ..Options::default() })?);
+    let times = session.report().load;
     let document = serde_json::json!({
         "load_ms": load.as_secs_f64() * 1e3,
-        "load_without_self_test_ms": started.elapsed().as_secs_f64() * 1e3,
+        "load_steps_ms": {
+            "verify": times.verify_ms,
+            "read": times.read_ms,
+            "prepare": times.prepare_ms,
+            "self_test": times.self_test_ms,
+        },
         "latency_ms": latency_ms,
         "resident_before_bytes": resident,
-        "peak_bytes": peak,
+        "peak_bytes": memory::peak_bytes()?,
     });
     println!("{document}");
     Ok(())

@@ -31,7 +31,10 @@ fn one(bench: &Bench, model: &str, rounds: u32) -> Result<Value> {
     }
     let opening = document(bench.program("opening").arg(&bundle).arg(&bench.key))?;
     let mut ours_summary = summary(&ours)?;
-    ours_summary["load_without_self_test_ms"] = json!(median(&numbers(&ours, "load_without_self_test_ms")?)?);
+    for step in ["verify", "read", "prepare", "self_test"] {
+        let steps: Vec<Value> = ours.iter().map(|round| round["load_steps_ms"].clone()).collect();
+        ours_summary["load_steps_ms"][step] = json!(median(&numbers(&steps, step)?)?);
+    }
     Ok(json!({
         "name": model,
         "onnxruntime": summary(&peer)?,

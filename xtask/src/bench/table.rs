@@ -48,7 +48,7 @@ fn speed(text: &mut String, models: &[Value]) -> Result<()> {
             ms(ours_ms),
             peer_ms / ours_ms,
             ms(number(peer, "load_ms")?),
-            ms(number(ours, "load_without_self_test_ms")?),
+            ms(number(ours, "load_ms")? - number(&ours["load_steps_ms"], "self_test")?),
             ms(number(ours, "load_ms")?),
             number(peer, "peak_growth_bytes")? / 1e6,
             number(ours, "peak_growth_bytes")? / 1e6,
