@@ -5,6 +5,7 @@
 //! trusted but inferred again. All problems of one kind are reported at once, with the nodes' names.
 
 mod attributes;
+mod constant;
 mod decode;
 mod emit;
 mod error;
@@ -26,8 +27,10 @@ mod weights;
 pub use error::{ExternalWhy, ImportError, OptionWhy, Place, Problem, Why};
 pub use options::{ImportOptions, parse_shape};
 
+use model::Type;
 use pannier_bundle::manifest::{Content, Port, Source};
-use pannier_engine::{Engine, Program};
+use pannier_engine::Program;
+use pannier_engine_tract::TractEngine;
 use pannier_graph::{DType, OPSET};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -51,7 +54,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`ImportError`]: the file cannot be read, is not ONNX, breaks a rule, or uses what is not supported.
-pub fn import(path: &Path, options: &ImportOptions, engine: &dyn Engine) -> Result<Imported, ImportError> {
+pub fn import(path: &Path, options: &ImportOptions, engine: &TractEngine) -> Result<Imported, ImportError> {
     let bytes = decode::read_file(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     from_bytes(&bytes, Some(folder), options, engine)
@@ -65,11 +68,11 @@ pub fn from_bytes(
     bytes: &[u8],
     folder: Option<&Path>,
     options: &ImportOptions,
-    engine: &dyn Engine,
+    engine: &TractEngine,
 ) -> Result<Imported, ImportError> {
     let decoded = decode::decode(bytes)?;
     let opset = decoded.opsets.get("").copied().unwrap_or(OPSET);
-    let translate::Translated { mut model, mut symbols, output_dtypes } =
+    let translate::Translated { mut model, mut symbols, outputs: declared } =
         translate::translate(decoded, folder, options)?;
     let tally = normalise::normalise(&mut model, engine)?;
     let inputs = model.body.inputs.iter().map(|input| {
@@ -77,23 +80,32 @@ pub fn from_bytes(
         port(model.name(input.value), input.dtype.unwrap_or(DType::F32), shape)
     });
     let inputs = inputs.collect();
-    let mut outputs = Vec::new();
+    let results: Vec<(String, Type)> = model.body.outputs.iter().map(|value| model.output(*value)).collect();
+    let program = weights::program(model)?;
     let mut problems = error::Problems::default();
-    for (value, declared) in model.body.outputs.iter().zip(output_dtypes) {
-        let name = model.name(*value);
-        let r#type = model.r#type(*value);
-        let Some(dtype) = r#type.dtype.or(declared) else {
-            problems.push(Place::Output(name.to_owned()), Why::NoType);
+    let mut outputs = Vec::new();
+    // Asked only if need be: it takes as long as preparing the whole graph.
+    let unsure = results.iter().any(|(_, r#type)| r#type.dtype.is_none() || r#type.shape.is_none());
+    let inferred = if unsure { engine.infer(&program) } else { Vec::new() };
+    for (((name, r#type), declared), id) in results.into_iter().zip(declared).zip(&program.graph.body.outputs) {
+        let engines = inferred.get(model::index(*id)).cloned().flatten();
+        let (engines_dtype, engines_shape) = engines.unzip();
+        let shape = r#type.shape.or_else(|| Some(engines_shape?.into_iter().map(symbols::plain).collect()));
+        let shape = shape.or_else(|| declared.rank.map(|rank| vec![None; rank]));
+        let Some(dtype) = r#type.dtype.or(engines_dtype).or(declared.dtype) else {
+            problems.push(Place::Output(name), Why::NoType);
             continue;
         };
-        let shape = r#type.shape.as_deref().unwrap_or_default();
-        let shape = weights::named_shape(shape, |axis| symbols.invent(name, axis));
-        outputs.push(port(name, dtype, shape));
+        let Some(shape) = shape else {
+            problems.push(Place::Output(name), Why::NoShape);
+            continue;
+        };
+        let shape = weights::named_shape(&shape, |axis| symbols.invent(&name, axis));
+        outputs.push(port(&name, dtype, shape));
     }
     problems.finish()?;
     let source =
         Source { format: "onnx".to_owned(), sha256: Sha256::digest(bytes).into(), opset, options: options.recorded() };
-    let program = weights::program(model)?;
     Ok(Imported { program, inputs, outputs, source, notes: tally.notes() })
 }
 

@@ -117,6 +117,11 @@ impl Model {
         self.known(input)?.ints()
     }
 
+    /// Name and type of a value.
+    pub(super) fn output(&self, id: ValueId) -> (String, Type) {
+        (self.name(id).to_owned(), self.r#type(id).clone())
+    }
+
     pub(super) fn rank(&self, id: ValueId) -> Option<usize> {
         self.r#type(id).shape.as_ref().map(Vec::len)
     }

@@ -59,6 +59,11 @@ impl Symbols {
     }
 }
 
+/// A dimension, unless it is an expression.
+pub(super) fn plain(dim: Dim) -> Option<Dim> {
+    Some(dim).filter(|dim| !matches!(dim, Dim::Symbol(symbol) if !is_readable(symbol)))
+}
+
 /// Whether a symbol can stay: a plain word that a person chose. TensorFlow's converter writes `unk__12`.
 fn is_readable(symbol: &str) -> bool {
     let mut chars = symbol.chars();

@@ -1,6 +1,5 @@
 //! From ONNX messages to the model: names become values, older operators become newer ones, functions disappear.
 
-use super::attributes;
 use super::decode::{Decoded, Opsets};
 use super::emit::Emit;
 use super::error::{ImportError, Place, Problems, Why};
@@ -9,7 +8,7 @@ use super::infer;
 use super::model::Model;
 use super::options::{Declared, ImportOptions};
 use super::symbols::Symbols;
-use super::{schema, sort, tensor, upgrade};
+use super::{attributes, constant, schema, sort, tensor, upgrade};
 use pannier_graph::{Attribute, Body, DType, Input, Node, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,8 +26,14 @@ pub(super) struct Translated {
     pub model: Model,
     /// Symbols of the inputs, to name new ones differently.
     pub symbols: Symbols,
-    /// Element type that the file declares for each output, in order.
-    pub output_dtypes: Vec<Option<DType>>,
+    /// What the file declares of each output, in order.
+    pub outputs: Vec<DeclaredOutput>,
+}
+
+/// What a file declares of an output. Used where inference does not know better.
+pub(super) struct DeclaredOutput {
+    pub dtype: Option<DType>,
+    pub rank: Option<usize>,
 }
 
 /// Translates a decoded file.
@@ -54,11 +59,11 @@ pub(super) fn translate(
         options,
         nodes: 0,
     };
-    let output_dtypes = translator.output_dtypes(&graph);
+    let outputs = translator.declared_outputs(&graph);
     let frame = Frame { opsets: &opsets, arguments: &Arguments::default(), depth: 0, calls: 0 };
     translator.model.body = translator.graph(graph, &frame, true)?;
     translator.problems.finish()?;
-    Ok(Translated { model: translator.model, symbols: translator.symbols, output_dtypes })
+    Ok(Translated { model: translator.model, symbols: translator.symbols, outputs })
 }
 
 pub(super) struct Translator<'a> {
@@ -213,19 +218,20 @@ impl Translator<'_> {
         }
     }
 
-    fn output_dtypes(&mut self, graph: &pb::GraphProto) -> Vec<Option<DType>> {
-        let mut dtypes = Vec::new();
+    fn declared_outputs(&mut self, graph: &pb::GraphProto) -> Vec<DeclaredOutput> {
+        let mut outputs = Vec::new();
         for proto in &graph.output {
-            let dtype = tensor_type(proto).and_then(|tensor| tensor::dtype(tensor.elem_type));
-            match &dtype {
-                Err(why) if *why != Why::NoType => {
-                    self.problems.push(Place::Output(proto.name.clone()), why.clone());
-                }
-                _ => {}
+            let tensor = tensor_type(proto);
+            let dtype = tensor.clone().and_then(|tensor| tensor::dtype(tensor.elem_type));
+            let rank = tensor.ok().and_then(|tensor| Some(tensor.shape.as_ref()?.dim.len()));
+            if let Err(why) = dtype.as_ref()
+                && *why != Why::NoType
+            {
+                self.problems.push(Place::Output(proto.name.clone()), why.clone());
             }
-            dtypes.push(dtype.ok());
+            outputs.push(DeclaredOutput { dtype: dtype.ok(), rank });
         }
-        dtypes
+        outputs
     }
 
     fn outputs(
@@ -307,6 +313,15 @@ impl Translator<'_> {
         }
         let name = node_name(&proto);
         let attributes = self.attributes(std::mem::take(&mut proto.attribute), &place, frame)?;
+        let Some(attributes) = attributes else { return Ok(()) };
+        if proto.domain.is_empty() && proto.op_type == "Constant" {
+            match (constant::value(attributes), outputs.first()) {
+                (Ok(constant), Some(Some(output))) => self.model.set_constant(*output, constant),
+                (Ok(_), _) => self.problems.push(place, Why::Outputs(0)),
+                (Err(why), _) => self.problems.push(place, why),
+            }
+            return Ok(());
+        }
         let node = Node { name, domain: proto.domain, op: proto.op_type, inputs, outputs, attributes };
         if !node.domain.is_empty() {
             let declared = frame.opsets.get(&node.domain).copied().unwrap_or_default();
@@ -327,12 +342,14 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// The attributes of a node, sorted; `None` if there is something wrong with one of them.
     fn attributes(
         &mut self,
         protos: Vec<pb::AttributeProto>,
         place: &Place,
         frame: &Frame<'_>,
-    ) -> Result<Vec<(String, Attribute)>, ImportError> {
+    ) -> Result<Option<Vec<(String, Attribute)>>, ImportError> {
+        let mut wrong = Vec::new();
         let mut attributes: BTreeMap<String, Attribute> = BTreeMap::new();
         for mut proto in protos {
             if !proto.ref_attr_name.is_empty() {
@@ -349,19 +366,17 @@ impl Translator<'_> {
                 _ => attributes::value(&mut proto, self.folder),
             };
             match value {
-                Err(Why::Attribute { reason, .. }) => {
-                    self.problems.push(place.clone(), Why::Attribute { name, reason });
-                }
-                Err(why) => self.problems.push(place.clone(), why),
-                Ok(_) if attributes.contains_key(&name) => {
-                    self.problems.push(place.clone(), Why::AttributeTwice(name));
-                }
-                Ok(value) => {
-                    attributes.insert(name, value);
-                }
+                Err(Why::Attribute { reason, .. }) => wrong.push(Why::Attribute { name, reason }),
+                Err(why) => wrong.push(why),
+                Ok(_) if attributes.contains_key(&name) => wrong.push(Why::AttributeTwice(name)),
+                Ok(value) => drop(attributes.insert(name, value)),
             }
         }
-        Ok(attributes.into_iter().collect())
+        if wrong.is_empty() {
+            return Ok(Some(attributes.into_iter().collect()));
+        }
+        wrong.into_iter().for_each(|why| self.problems.push(place.clone(), why));
+        Ok(None)
     }
 }
 

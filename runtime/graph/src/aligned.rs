@@ -51,6 +51,12 @@ impl Deref for AlignedBytes {
     }
 }
 
+impl AsMut<[u8]> for AlignedBytes {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.as_bytes_mut()
+    }
+}
+
 impl core::fmt::Debug for AlignedBytes {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "AlignedBytes({} bytes)", self.size_bytes)
