@@ -94,7 +94,7 @@ pub enum Error {
     Session(#[from] pannier::Error),
     /// A file cannot become a tensor, or an answer words.
     #[error(transparent)]
-    Content(#[source] crate::content::ContentError),
+    Content(crate::content::ContentError),
     /// The model file cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),

@@ -3,10 +3,11 @@
 use super::golden;
 use crate::content::Case;
 use crate::error::Error;
-use crate::interrupt::OnCtrlC;
+use crate::interrupt::{self, OnCtrlC};
 use pannier_bundle::manifest::{Content, DType, Dim, Port};
-use pannier_engine::{EngineError, Prepared, RunBudget, Tensor};
+use pannier_engine::{Deadline, EngineError, Prepared, RunBudget, STD_CLOCK, Tensor, Watch};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A case that may become a golden one: inputs and answers in the graph's order.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +20,26 @@ pub struct Candidate {
     pub outputs: Vec<Tensor>,
 }
 
+/// What one run may take while a bundle is built. A model is a program by somebody else: it may want too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLimits {
+    /// Bytes of intermediate results.
+    pub memory_bytes: u64,
+    /// Time.
+    pub deadline: Duration,
+}
+
+impl RunLimits {
+    /// For inputs that somebody gave.
+    pub const GIVEN: RunLimits = RunLimits { memory_bytes: 4 << 30, deadline: Duration::from_secs(600) };
+    /// For made-up inputs: nobody would miss them.
+    const MADE_UP: RunLimits = RunLimits { memory_bytes: 1 << 30, deadline: Duration::from_secs(10) };
+}
+
 /// Runs cases one after the other, feeding state back where a case has none of its own.
 pub struct Runner<'a> {
     prepared: &'a dyn Prepared,
+    limits: RunLimits,
     inputs: &'a [Port],
     outputs: &'a [Port],
     state: BTreeMap<String, Tensor>,
@@ -29,17 +47,17 @@ pub struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     /// A runner that starts with state of zeros.
-    pub fn new(prepared: &'a dyn Prepared, inputs: &'a [Port], outputs: &'a [Port]) -> Self {
-        Runner { prepared, inputs, outputs, state: BTreeMap::new() }
+    pub fn new(prepared: &'a dyn Prepared, limits: RunLimits, inputs: &'a [Port], outputs: &'a [Port]) -> Self {
+        Runner { prepared, limits, inputs, outputs, state: BTreeMap::new() }
     }
 
     /// Runs one case. Gives what went in and what came out, in the graph's order.
     ///
     /// # Errors
-    /// [`EngineError::InvalidInput`] if an input is missing; those of [`Prepared::run`].
+    /// [`EngineError::InvalidInput`] if an input is missing; those of [`Prepared::run`], limits included.
     pub fn run(&mut self, case: &Case) -> Result<(Vec<Tensor>, Vec<Tensor>), EngineError> {
         let inputs = self.inputs.iter().map(|port| self.input(port, case)).collect::<Result<Vec<_>, _>>()?;
-        let outputs = run(self.prepared, &inputs)?;
+        let outputs = run(self.prepared, &inputs, self.limits)?;
         for port in self.inputs {
             let Content::State { output } = &port.content else { continue };
             let next = self.outputs.iter().position(|other| other.name == *output).and_then(|index| outputs.get(index));
@@ -77,9 +95,11 @@ fn zeros(port: &Port) -> Result<Tensor, pannier_engine::TensorError> {
     Tensor::zeros(port.dtype, port.shape.iter().map(size).collect::<Vec<_>>())
 }
 
-fn run(prepared: &dyn Prepared, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
+fn run(prepared: &dyn Prepared, inputs: &[Tensor], limits: RunLimits) -> Result<Vec<Tensor>, EngineError> {
     let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
-    prepared.run(&views, &RunBudget { memory_bytes: None, watch: Some(&OnCtrlC) })
+    let deadline = STD_CLOCK.map(|clock| Deadline::after(limits.deadline, clock));
+    let watches = [Some(&OnCtrlC as &dyn Watch), deadline.as_ref().map(|deadline| deadline as &dyn Watch)];
+    prepared.run(&views, &RunBudget { memory_bytes: Some(limits.memory_bytes), watch: Some(&watches) })
 }
 
 /// The answers that a golden case keeps: the file's where it has them.
@@ -92,28 +112,35 @@ pub fn references(case: &Case, outputs: &[Port], answers: Vec<Tensor>) -> Vec<Te
 /// Cases of made-up numbers, for a model that nobody gave data for: always the same ones.
 ///
 /// A symbol is 1 on the first axis, where the batch is; elsewhere the smallest of a few sizes that the model accepts.
-/// Empty if it accepts none of them, or answers with something that is no finite number.
+/// Empty if it accepts none of them, takes too long or too much, or answers with something that is no finite number.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
 pub fn made_up(prepared: &dyn Prepared, ports: &[Port]) -> Result<Vec<Candidate>, Error> {
-    for size in [1, 4, 16, 32, 64, 224, 320] {
-        crate::interrupt::check()?;
+    let sizes: &[usize] = match ports.iter().any(|port| port.shape.iter().any(|dim| matches!(dim, Dim::Symbol(_)))) {
+        true => &[1, 4, 16, 32, 64, 224, 320],
+        false => &[1],
+    };
+    for size in sizes {
         let mut found = Vec::new();
         for seed in 0..2 {
-            let Some(inputs) = ports.iter().map(|port| random(port, size, seed)).collect::<Option<Vec<_>>>() else {
+            let Some(inputs) = ports.iter().map(|port| random(port, *size, seed)).collect::<Option<Vec<_>>>() else {
                 break;
             };
-            let Ok(outputs) = run(prepared, &inputs) else { break };
-            if outputs.iter().all(golden::is_finite) && outputs.iter().all(|output| !output.is_empty()) {
-                found.push(Candidate { name: format!("random-{seed}"), inputs, outputs });
+            let outputs = run(prepared, &inputs, RunLimits::MADE_UP);
+            interrupt::check()?;
+            match outputs {
+                Ok(outputs) if outputs.iter().all(|output| golden::is_finite(output) && !output.is_empty()) => {
+                    found.push(Candidate { name: format!("random-{seed}"), inputs, outputs });
+                }
+                Ok(_) => {}
+                // A larger size would not take less.
+                Err(EngineError::MemoryBudget { .. } | EngineError::Interrupted { .. }) => return Ok(found),
+                Err(_) => break,
             }
         }
         if !found.is_empty() {
             return Ok(found);
-        }
-        if !ports.iter().any(|port| port.shape.iter().any(|dim| matches!(dim, Dim::Symbol(_)))) {
-            break;
         }
     }
     Ok(Vec::new())

@@ -54,12 +54,12 @@ pub enum BuildError {
         /// What was allowed, for example `1 %`.
         allowed: String,
     },
-    /// More memory is needed than `packager.toml` states.
-    #[error("a session needs {needed_bytes} bytes, packager.toml states {stated_bytes}")]
+    /// More memory is needed than `packager.toml` states, or than is allowed where it states nothing.
+    #[error("{needed_bytes} bytes of memory are needed, {stated_bytes} are allowed")]
     Envelope {
-        /// What was measured.
+        /// What was measured, or asked for.
         needed_bytes: u64,
-        /// What is stated.
+        /// What is allowed.
         stated_bytes: u64,
     },
 }
@@ -84,7 +84,9 @@ impl BuildError {
                 Some("check that the reference answers are of this very model; no bundle was written")
             }
             BuildError::Loss { .. } => Some("allow more with --max-loss, or change the model; no bundle was written"),
-            BuildError::Envelope { .. } => Some("raise peak_memory_bytes in packager.toml, or pin smaller shapes"),
+            BuildError::Envelope { .. } => {
+                Some("state more as peak_memory_bytes in packager.toml, or give smaller inputs")
+            }
         }
     }
 }

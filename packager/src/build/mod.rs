@@ -25,7 +25,7 @@ use crate::interrupt::{self, OnCtrlC};
 use crate::measure::{self, Accuracy};
 use crate::sign::PrivateKey;
 use crate::{input, units};
-use cases::{Candidate, Runner, made_up, references};
+use cases::{Candidate, RunLimits, Runner, made_up, references};
 use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility};
 use pannier_bundle::write::Sealed;
 use pannier_engine::{Engine, EngineError, Prepared, RunBudget};
@@ -34,7 +34,7 @@ use pannier_graph::{Attribute, Body};
 use ports::Ports;
 use sections::Extras;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A finished bundle, not yet written.
 #[derive(Debug, Clone)]
@@ -198,7 +198,7 @@ fn run_cases(
 ) -> Result<Measured, Error> {
     let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source };
     let open = |path: &Path| CaseFile::open(path, interface).map_err(|error| Error::from(error).in_file(path));
-    let mut runner = Runner::new(prepared, &ports.inputs, &ports.outputs);
+    let mut runner = Runner::new(prepared, run_limits(target), &ports.inputs, &ports.outputs);
     let mut candidates: Vec<(usize, Candidate)> = Vec::new();
     if let Some(path) = &target.evaluate {
         let mut file = open(path)?;
@@ -207,7 +207,7 @@ fn run_cases(
         let origin = if file.has_outputs(0) { GoldenOrigin::Evaluation } else { GoldenOrigin::Calibration };
         let mut index = 0;
         let run = |case: &crate::content::Case| -> Result<_, Error> {
-            let (inputs, answers) = runner.run(case)?;
+            let (inputs, answers) = runner.run(case).map_err(beyond_limits)?;
             if let Some(rank) = wanted.iter().position(|wanted| *wanted == index) {
                 let outputs = references(case, &ports.outputs, answers.clone());
                 candidates.push((rank, Candidate { name: case_name(&case.name, index), inputs, outputs }));
@@ -231,7 +231,7 @@ fn run_cases(
         for (rank, index) in wanted.iter().enumerate() {
             interrupt::check()?;
             let case = file.read(*index).map_err(|error| Error::from(error).in_file(path))?;
-            let (inputs, answers) = runner.run(&case).map_err(|error| Error::from(error).in_file(path))?;
+            let (inputs, answers) = runner.run(&case).map_err(|error| beyond_limits(error).in_file(path))?;
             let outputs = references(&case, &ports.outputs, answers);
             candidates.push((rank, Candidate { name: case_name(&case.name, *index), inputs, outputs }));
             progress(Step::Evaluate, rank as u64 + 1, wanted.len() as u64);
@@ -243,6 +243,27 @@ fn run_cases(
 
 fn case_name(name: &str, index: usize) -> String {
     if name.is_empty() { format!("{index:03}") } else { name.to_owned() }
+}
+
+/// What `packager.toml` states is kept while the bundle is built, too.
+fn run_limits(target: &Target) -> RunLimits {
+    RunLimits {
+        memory_bytes: target.peak_memory_bytes.unwrap_or(RunLimits::GIVEN.memory_bytes),
+        deadline: match target.deadline_ms {
+            0 => RunLimits::GIVEN.deadline,
+            stated => Duration::from_millis(u64::from(stated)),
+        },
+    }
+}
+
+/// Too much memory is a matter of what is stated.
+fn beyond_limits(error: EngineError) -> Error {
+    match error {
+        EngineError::MemoryBudget { needed_bytes, budget_bytes, .. } => {
+            BuildError::Envelope { needed_bytes, stated_bytes: budget_bytes }.into()
+        }
+        error => error.into(),
+    }
 }
 
 /// No bundle is written of a model that answers otherwise than its reference.
