@@ -13,6 +13,7 @@ mod prepared;
 mod proto;
 mod steer;
 mod stop;
+mod supports;
 mod tensors;
 mod weights;
 
@@ -44,11 +45,12 @@ impl Engine for TractEngine {
         "tract"
     }
 
-    fn supports(&self, _graph: &Graph) -> Result<(), Vec<Unsupported>> {
-        Ok(())
+    fn supports(&self, graph: &Graph) -> Result<(), Vec<Unsupported>> {
+        supports::check(graph)
     }
 
     fn prepare(&self, program: &Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
+        self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: self.name(), nodes })?;
         Ok(Box::new(prepared::TractPrepared::new(program, budget)?))
     }
 }

@@ -66,9 +66,12 @@ impl Plan {
         self.peak_bytes.fetch_max(meter.peak_bytes, Ordering::Relaxed);
         // A run that failed leaves its state in between: it is dropped.
         let (outputs, state) = run?;
-        if let Ok(mut idle) = self.idle.lock() {
-            if idle.len() < MOST_IDLE_STATES {
-                idle.push(state);
+        // Loops remember what their last run left: theirs is not reused either.
+        if state.op_states.iter().all(Option::is_none) {
+            if let Ok(mut idle) = self.idle.lock() {
+                if idle.len() < MOST_IDLE_STATES {
+                    idle.push(state);
+                }
             }
         }
         Ok(outputs)

@@ -1,0 +1,441 @@
+//! The tract engine on small programs: what it runs, what it refuses and where it stops.
+
+use pannier_engine::{
+    Cancel, Code, DType, Dim, Engine, EngineError, Interrupt, Prepared, Program, ProgramBuilder, RunBudget, Tensor,
+    TensorView, Watch,
+};
+use pannier_engine_tract::TractEngine;
+use pannier_graph::{Attribute, Body, Input, Literal, Node, ValueId};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn symbol(name: &str) -> Dim {
+    Dim::Symbol(name.into())
+}
+
+fn fixed(size: u64) -> Dim {
+    Dim::Fixed(size)
+}
+
+fn prepare(program: &Program) -> Result<Box<dyn Prepared>, EngineError> {
+    TractEngine::new().prepare(program, &RunBudget::default())
+}
+
+fn run_within(prepared: &dyn Prepared, inputs: &[Tensor], budget: &RunBudget<'_>) -> Result<Vec<Tensor>, EngineError> {
+    let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
+    prepared.run(&views, budget)
+}
+
+fn run(program: &Program, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
+    run_within(&*prepare(program)?, inputs, &RunBudget::default())
+}
+
+fn floats(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::from_slice(shape, values).unwrap()
+}
+
+fn ints(values: &[i64]) -> Tensor {
+    Tensor::from_slice([values.len()], values).unwrap()
+}
+
+/// A program with one node and the inputs `x0`, `x1`, ..., each given as type and shape.
+fn one_node(op: &str, inputs: &[(DType, &[Dim])], attributes: &[(&str, Attribute)]) -> Program {
+    let mut builder = ProgramBuilder::new();
+    let inputs: Vec<ValueId> = inputs
+        .iter()
+        .enumerate()
+        .map(|(index, (dtype, shape))| builder.input(&format!("x{index}"), *dtype, shape))
+        .collect();
+    let output = builder.node_attributes(op, &inputs, attributes);
+    builder.output("y", output);
+    builder.build()
+}
+
+#[test]
+fn every_element_type_goes_in_and_comes_out() {
+    let shapes: [&[usize]; 4] = [&[], &[3], &[2, 0, 4], &[1, 2, 3]];
+    for dtype in DType::ALL {
+        for shape in shapes {
+            let dims: Vec<Dim> = shape.iter().map(|dim| fixed(*dim as u64)).collect();
+            let mut builder = ProgramBuilder::new();
+            let x = builder.input("x", *dtype, &dims);
+            let y = builder.node("Identity", &[x]);
+            builder.output("y", y);
+            builder.output("x", x);
+            let size = shape.iter().product::<usize>() * dtype.size_bytes();
+            let tensor = Tensor::new(*dtype, shape, (0..size).map(|i| (i % 2) as u8).collect::<Vec<_>>()).unwrap();
+            let answer = run(&builder.build(), std::slice::from_ref(&tensor));
+            if *dtype == DType::BF16 {
+                let error = answer.unwrap_err();
+                assert_eq!(error.code(), Code::UnsupportedOperator, "{error}");
+                assert!(error.to_string().contains("element type bfloat16"), "{error}");
+            } else {
+                assert_eq!(answer, Ok(vec![tensor.clone(), tensor]), "{dtype:?} {shape:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_missing_is_listed_with_its_node() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[fixed(2)]);
+    let flag = builder.input("flag", DType::Bool, &[]);
+    let a = builder.node("Frobnicate", &[x]);
+    let b = builder.node("Abs", &[a]);
+    let nested = builder.value("nested");
+    let branch = || {
+        let node = Node {
+            name: "inner".into(),
+            domain: String::new(),
+            op: "Unheard".into(),
+            inputs: vec![Some(b)],
+            outputs: vec![Some(nested)],
+            attributes: vec![],
+        };
+        Attribute::Body(Box::new(Body { nodes: vec![node], outputs: vec![nested], ..Body::default() }))
+    };
+    let c = builder.node_attributes("If", &[flag], &[("then_branch", branch()), ("else_branch", branch())]);
+    builder.node_with(Node {
+        name: "other".into(),
+        domain: "com.example".into(),
+        op: "Abs".into(),
+        inputs: vec![Some(c)],
+        outputs: vec![Some(ValueId(2))],
+        attributes: vec![],
+    });
+    let program = builder.build();
+    let missing = TractEngine::new().supports(&program.graph).unwrap_err();
+    let found: Vec<_> = missing.iter().map(|it| (it.op.as_str(), it.node.as_str(), it.reason.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            ("Frobnicate", "frobnicate_0", "operator"),
+            ("Unheard", "inner", "operator"),
+            ("Unheard", "inner", "operator"),
+            ("com.example.Abs", "other", "operator"),
+        ]
+    );
+    assert_eq!(prepare(&program).err().map(|error| error.code()), Some(Code::UnsupportedOperator));
+}
+
+#[test]
+fn inputs_are_checked_before_tract_sees_them() {
+    let program =
+        one_node("Add", &[(DType::F32, &[symbol("n"), fixed(2)]), (DType::F32, &[symbol("n"), fixed(2)])], &[]);
+    let f = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+    let cases = [
+        (vec![f(&[3, 2]), f(&[3, 2])], None),
+        (vec![f(&[3, 2]), f(&[4, 2])], Some("input `x1`: expected [n = 3, 2], found [4, 2]")),
+        (vec![f(&[3, 2])], Some("input `x1`: expected 2 inputs, found 1")),
+        (vec![ints(&[1]), f(&[3, 2])], Some("input `x0`: expected float32, found int64")),
+        (vec![f(&[3]), f(&[3, 2])], Some("input `x0`: expected [n, 2], found [3]")),
+    ];
+    for (inputs, expected) in cases {
+        let found = run(&program, &inputs).err().map(|error| error.to_string());
+        assert_eq!(found.as_deref(), expected, "{inputs:?}");
+    }
+}
+
+#[test]
+fn symbols_take_their_sizes_when_inputs_arrive() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[symbol("n"), fixed(2)]);
+    let w = builder.weight("w", &floats(&[2, 1], &[1.0, 10.0]));
+    let y = builder.node("MatMul", &[x, w]);
+    builder.output("y", y);
+    let shape = builder.node("Shape", &[y]);
+    builder.output("shape", shape);
+    let prepared = prepare(&builder.build()).unwrap();
+    // More sizes than plans are kept, and back to the first.
+    for n in [1usize, 2, 3, 4, 5, 6, 1, 0] {
+        let rows: Vec<f32> = (0..2 * n).map(|i| i as f32).collect();
+        let expected: Vec<f32> = rows.chunks(2).map(|row| row[0] + 10.0 * row[1]).collect();
+        let outputs = run_within(&*prepared, &[floats(&[n, 2], &rows)], &RunBudget::default());
+        assert_eq!(outputs, Ok(vec![floats(&[n, 1], &expected), ints(&[n as i64, 1])]), "{n}");
+    }
+}
+
+#[test]
+fn inputs_that_steer_shapes_may_change_from_run_to_run() {
+    let shape = &[fixed(2)];
+    let program = one_node("Reshape", &[(DType::F32, &[fixed(6)]), (DType::I64, shape)], &[]);
+    let prepared = prepare(&program).unwrap();
+    let data = floats(&[6], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    for (target, expected) in [([2, 3], [2, 3]), ([3, -1], [3, 2]), ([2, 3], [2, 3]), ([0, 1], [6, 1])] {
+        let outputs = run_within(&*prepared, &[data.clone(), ints(&target)], &RunBudget::default()).unwrap();
+        assert_eq!(outputs, [data.clone().reshaped(expected).unwrap()], "{target:?}");
+    }
+    let wrong = run_within(&*prepared, &[data.clone(), ints(&[4, 4])], &RunBudget::default());
+    assert_eq!(wrong.map_err(|error| error.code()), Err(Code::InvalidModel));
+    let right = run_within(&*prepared, &[data.clone(), ints(&[6, 1])], &RunBudget::default());
+    assert!(right.is_ok(), "a failed run changes nothing: {right:?}");
+}
+
+#[test]
+fn branches_see_the_values_around_them() {
+    let mut builder = ProgramBuilder::new();
+    let flag = builder.input("flag", DType::Bool, &[]);
+    let x = builder.input("x", DType::F32, &[fixed(2)]);
+    let two = builder.weight("two", &Tensor::scalar(2f32));
+    let mut branch = |op: &str| {
+        let output = builder.value(&format!("{op} of x"));
+        let node = Node {
+            name: op.into(),
+            domain: String::new(),
+            op: op.into(),
+            inputs: vec![Some(x), Some(two)],
+            outputs: vec![Some(output)],
+            attributes: vec![],
+        };
+        Attribute::Body(Box::new(Body { nodes: vec![node], outputs: vec![output], ..Body::default() }))
+    };
+    let branches = [("then_branch", branch("Mul")), ("else_branch", branch("Add"))];
+    let y = builder.node_attributes("If", &[flag], &branches);
+    builder.output("y", y);
+    let program = builder.build();
+    for (flag, expected) in [(true, [6.0, 10.0]), (false, [5.0, 7.0])] {
+        let inputs = [Tensor::from_bools([], &[flag]).unwrap(), floats(&[2], &[3.0, 5.0])];
+        assert_eq!(run(&program, &inputs), Ok(vec![floats(&[2], &expected)]), "{flag}");
+    }
+}
+
+/// Says stop at the n-th question.
+struct StopAt(AtomicUsize);
+
+impl Watch for StopAt {
+    fn check(&self) -> Result<(), Interrupt> {
+        if self.0.fetch_sub(1, Ordering::Relaxed) == 1 { Err(Interrupt::Deadline) } else { Ok(()) }
+    }
+}
+
+/// A chain of matrix products, which nothing fuses or folds away.
+fn chain(nodes: usize, size: u64) -> Program {
+    let mut builder = ProgramBuilder::new();
+    let mut x = builder.input("x", DType::F32, &[fixed(size), fixed(size)]);
+    for _ in 0..nodes {
+        x = builder.node("MatMul", &[x, x]);
+    }
+    builder.output("y", x);
+    builder.build()
+}
+
+#[test]
+fn a_run_stops_between_operators_when_told_to() {
+    let prepared = prepare(&chain(3, 2)).unwrap();
+    let input = [floats(&[2, 2], &[1.0, 0.0, 0.0, 1.0])];
+    let stop_at = |question: usize| {
+        let watch = StopAt(AtomicUsize::new(question));
+        let budget = RunBudget { watch: Some(&watch), ..RunBudget::default() };
+        run_within(&*prepared, &input, &budget).map_err(|error| match error {
+            EngineError::Interrupted { node, why } => (node, why),
+            error => panic!("{error}"),
+        })
+    };
+    let stopped: Vec<_> = (1..40).map_while(|question| stop_at(question).err()).collect();
+    assert!(stopped.len() >= 3, "asked before each of three operators: {stopped:?}");
+    assert!(stopped.iter().all(|(_, why)| *why == Interrupt::Deadline), "{stopped:?}");
+    assert!(stopped.iter().any(|(node, _)| node == "matmul_1"), "the node is named: {stopped:?}");
+
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = run_within(&*prepared, &input, &RunBudget { watch: Some(&cancel), ..RunBudget::default() });
+    assert_eq!(cancelled.map_err(|error| error.code()), Err(Code::Interrupted));
+    let prepared =
+        TractEngine::new().prepare(&chain(3, 2), &RunBudget { watch: Some(&cancel), ..RunBudget::default() });
+    assert_eq!(prepared.err().map(|error| error.code()), Some(Code::Interrupted), "preparing can be stopped, too");
+}
+
+#[test]
+fn a_run_stops_before_it_takes_more_memory_than_allowed() {
+    // Two matrices of 4 KiB are alive at once, whatever the engine does about the input.
+    let prepared = prepare(&chain(4, 32)).unwrap();
+    let input = [Tensor::zeros(DType::F32, [32, 32]).unwrap()];
+    let within = |memory_bytes: u64| {
+        let budget = RunBudget { memory_bytes: Some(memory_bytes), ..RunBudget::default() };
+        run_within(&*prepared, &input, &budget)
+    };
+    assert!(within(1 << 20).is_ok());
+    let peak = prepared.memory().peak_bytes;
+    assert!((8192..1 << 16).contains(&peak), "{peak}");
+    assert!(within(peak).is_ok());
+    match within(peak - 1) {
+        Err(EngineError::MemoryBudget { needed_bytes, budget_bytes, .. }) => {
+            assert!(needed_bytes > budget_bytes && budget_bytes == peak - 1);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_small_file_cannot_ask_for_a_terabyte() {
+    let huge = 1i64 << 40;
+    let scalar = |value: i64| Tensor::scalar(value);
+    let mut cases: Vec<(&str, Program, Vec<Tensor>)> = Vec::new();
+
+    let mut builder = ProgramBuilder::new();
+    let shape = builder.weight("shape", &ints(&[huge]));
+    let y = builder.node("ConstantOfShape", &[shape]);
+    builder.output("y", y);
+    cases.push(("a constant", builder.build(), vec![]));
+
+    let mut builder = ProgramBuilder::new();
+    let shape = builder.weight("shape", &ints(&[1 << 20, 1 << 20]));
+    let x = builder.input("x", DType::F32, &[fixed(1)]);
+    let y = builder.node("Expand", &[x, shape]);
+    builder.output("y", y);
+    cases.push(("an expansion", builder.build(), vec![floats(&[1], &[1.0])]));
+
+    let mut builder = ProgramBuilder::new();
+    let column = builder.weight("column", &Tensor::zeros(DType::F32, [1 << 18, 1]).unwrap());
+    let row = builder.weight("row", &Tensor::zeros(DType::F32, [1, 1 << 18]).unwrap());
+    let y = builder.node("Add", &[column, row]);
+    builder.output("y", y);
+    cases.push(("folding of two constants", builder.build(), vec![]));
+
+    let shape = one_node("ConstantOfShape", &[(DType::I64, &[fixed(1)])], &[]);
+    cases.push(("a shape that is an input", shape, vec![ints(&[huge])]));
+
+    let scalars: [(DType, &[Dim]); 3] = [(DType::I64, &[]); 3];
+    cases.push(("a range", one_node("Range", &scalars, &[]), vec![scalar(0), scalar(huge), scalar(1)]));
+
+    let tile = one_node("Tile", &[(DType::F32, &[fixed(1)]), (DType::I64, &[fixed(1)])], &[]);
+    cases.push(("repetition", tile, vec![floats(&[1], &[1.0]), ints(&[huge])]));
+
+    // Its length is not in any shape: the sum of what comes in.
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::I64, &[symbol("n")]);
+    let axes = builder.weight("axes", &ints(&[0]));
+    let keep = [("keepdims", Attribute::Int(0))];
+    let end = builder.node_attributes("ReduceSum", &[x, axes], &keep);
+    let (start, step) = (builder.weight("start", &scalar(0)), builder.weight("step", &scalar(1)));
+    let y = builder.node("Range", &[start, end, step]);
+    builder.output("y", y);
+    cases.push(("a range of computed length", builder.build(), vec![ints(&vec![huge / 2048; 2048])]));
+
+    for memory_bytes in [None, Some(1 << 20)] {
+        let budget = RunBudget { memory_bytes, ..RunBudget::default() };
+        for (name, program, inputs) in &cases {
+            let outcome = TractEngine::new().prepare(program, &budget);
+            let outcome = outcome.and_then(|prepared| run_within(&*prepared, inputs, &budget));
+            let outcome = outcome.inspect(|outputs| println!("{name} {outputs:?}")).map(|outputs| outputs.len()).map_err(|error| (error.code(), error.to_string()));
+            assert_eq!(
+                outcome.clone().map_err(|it| it.0),
+                Err(Code::MemoryBudget),
+                "{name}, {memory_bytes:?}: {outcome:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_breaks_inside_tract_is_an_error() {
+    let literal = |shape: Vec<u64>| Attribute::Tensor(Literal { dtype: DType::F32, shape, bytes: vec![0; 8] });
+    let cases = [
+        ("contradicting shapes", one_node("Add", &[(DType::F32, &[fixed(2)]), (DType::F32, &[fixed(3)])], &[])),
+        ("an attribute is missing", one_node("Concat", &[(DType::F32, &[fixed(2)])], &[])),
+        ("an axis out of range", one_node("Softmax", &[(DType::F32, &[fixed(2)])], &[("axis", Attribute::Int(7))])),
+        (
+            "an attribute of another type",
+            one_node("Softmax", &[(DType::F32, &[fixed(2)])], &[("axis", Attribute::Float(1.0))]),
+        ),
+        ("a literal of another size", one_node("Constant", &[], &[("value", literal(vec![5]))])),
+        ("no input at all", one_node("Add", &[], &[])),
+        (
+            "a permutation that is none",
+            one_node("Transpose", &[(DType::F32, &[fixed(2), fixed(2)])], &[("perm", Attribute::Ints(vec![0, 9]))]),
+        ),
+        (
+            "a kernel larger than its input",
+            one_node(
+                "MaxPool",
+                &[(DType::F32, &[fixed(1), fixed(1), fixed(2)])],
+                &[("kernel_shape", Attribute::Ints(vec![5]))],
+            ),
+        ),
+        (
+            "strides of nothing",
+            one_node(
+                "MaxPool",
+                &[(DType::F32, &[fixed(1), fixed(1), fixed(2)])],
+                &[("kernel_shape", Attribute::Ints(vec![1])), ("strides", Attribute::Ints(vec![0]))],
+            ),
+        ),
+    ];
+    for (name, program) in cases {
+        let inputs: Vec<Tensor> = program
+            .graph
+            .body
+            .inputs
+            .iter()
+            .map(|input| {
+                let shape: Vec<usize> = input
+                    .shape
+                    .iter()
+                    .flatten()
+                    .map(|dim| match dim {
+                        Dim::Fixed(size) => *size as usize,
+                        Dim::Symbol(_) => 1,
+                    })
+                    .collect();
+                Tensor::zeros(DType::F32, shape).unwrap()
+            })
+            .collect();
+        let outcome = run(&program, &inputs);
+        let error = outcome.expect_err(name);
+        println!("{name}: {error}");
+        assert!(matches!(error.code(), Code::InvalidModel | Code::Failed), "{name}: {error}");
+        assert!(error.to_string().len() < 700, "{name}: {error}");
+    }
+}
+
+#[test]
+fn threads_share_a_prepared_program() {
+    let prepared = prepare(&chain(6, 16)).unwrap();
+    let input =
+        |seed: usize| [floats(&[16, 16], &(0..256).map(|i| ((i * 7 + seed) % 13) as f32 * 0.01).collect::<Vec<_>>())];
+    let expected: Vec<_> =
+        (0..4).map(|seed| run_within(&*prepared, &input(seed), &RunBudget::default()).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (prepared, expected) = (&*prepared, &expected[seed]);
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    assert_eq!(run_within(prepared, &input(seed), &RunBudget::default()).as_ref(), Ok(expected));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn types_and_shapes_of_all_values_are_inferred() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[symbol("batch size"), fixed(3)]);
+    let twice = builder.node_attributes("Concat", &[x, x], &[("axis", Attribute::Int(0))]);
+    let shape = builder.node("Shape", &[twice]);
+    let unknown = builder.node("Frobnicate", &[shape]);
+    builder.output("y", unknown);
+    let inferred = TractEngine::new().infer(&builder.build());
+    assert_eq!(
+        inferred,
+        [
+            Some((DType::F32, vec![symbol("batch size"), fixed(3)])),
+            Some((DType::F32, vec![symbol("2*batch size"), fixed(3)])),
+            Some((DType::I64, vec![fixed(2)])),
+            None,
+        ]
+    );
+}
+
+#[test]
+fn a_body_without_types_is_refused() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[]);
+    let y = builder.node("Abs", &[x]);
+    builder.output("y", y);
+    let mut program = builder.build();
+    let mut graph = (*program.graph).clone();
+    graph.body.inputs = vec![Input { value: x, dtype: None, shape: None }];
+    program.graph = graph.into();
+    assert_eq!(prepare(&program).err().map(|error| error.code()), Some(Code::InvalidModel));
+}
