@@ -136,7 +136,7 @@ fn a_signature_by_the_reference_tool_verifies_here() {
         opened.verify(&trust, None).map(|verified| verified.verdict().clone()).map_err(|error| error.code())
     };
     let trusted = Trust::Keys(vec![private.public_key().clone()]);
-    let with_foreign = with_signatures(&bundle, &[foreign.clone()]).expect("a bundle");
+    let with_foreign = with_signatures(&bundle, std::slice::from_ref(&foreign)).expect("a bundle");
     let verdict = verify(&with_foreign, trusted.clone()).expect("accepted");
     assert_eq!(verdict.signers[0].fingerprint, Some(private.public_key().fingerprint()));
     assert!(verdict.is_trusted());

@@ -91,7 +91,7 @@ fn a_signature_does_not_pass_to_another_bundle() {
     let (mine, theirs) = (sealed("1.2.0"), sealed("1.2.1"));
     let signature = key(1).sign_statement(&mine.statement("small"));
     let trust = Trust::Keys(vec![key(1).public_key().clone()]);
-    assert_eq!(verify(&mine.assemble(&[signature.clone()]).expect("a bundle"), &trust, None), Ok(()));
+    assert_eq!(verify(&mine.assemble(std::slice::from_ref(&signature)).expect("a bundle"), &trust, None), Ok(()));
     let copied = theirs.assemble(&[signature]).expect("a bundle");
     assert_eq!(verify(&copied, &trust, None), Err(Code::SignatureMismatch));
 }

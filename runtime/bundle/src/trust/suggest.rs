@@ -4,11 +4,15 @@ use alloc::vec::Vec;
 
 /// Words further apart than this are not taken for one another.
 const MAX_EDITS: usize = 2;
+/// Longer words are not compared: the work is the product of the two lengths.
+const MAX_WORD_BYTES: usize = 64;
 
 /// The word in `known` that is nearest to `found`, if it is near.
 pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let comparable = |word: &str| word.len() <= MAX_WORD_BYTES && found.len() <= MAX_WORD_BYTES;
     known
         .into_iter()
+        .filter(|word| comparable(word))
         .map(|word| (edits(found, word), word))
         // A short word is near to everything: at least half of it must be right.
         .filter(|(edits, word)| *edits <= MAX_EDITS.min(word.len() / 2))
@@ -55,10 +59,17 @@ mod tests {
             ("threshold", None),
             ("", None),
             ("xyz", None),
+            ("keys of a name that is much too long to be meant for any of the known words", None),
         ];
         for (found, meant) in cases {
             assert_eq!(nearest(found, known), meant, "{found}");
         }
+    }
+
+    #[test]
+    fn hostile_words_cost_nothing() {
+        let long = "a".repeat(1 << 20);
+        assert_eq!(nearest(&long, [long.as_str(), "a"]), None);
     }
 
     #[test]

@@ -399,7 +399,7 @@ fn no_flipped_bit_of_a_document_changes_what_is_trusted() {
     let key = Key::new(1);
     let good = key.sign_bundle();
     let trust = Trust::Keys(vec![key.public.clone()]);
-    let verdict = judge(&[good.clone()], &trust, None).unwrap();
+    let verdict = judge(std::slice::from_ref(&good), &trust, None).unwrap();
     let mut accepted = 0;
     for at in 0..good.len() {
         let mut flipped = good.clone();

@@ -181,7 +181,8 @@ fn expiry() {
 fn minimum_versions() {
     let rules = "[minimum_version]\nmagika = \"1.2.0\"\n\"*\" = \"0.5.0\"\n";
     let only = "[minimum_version]\nmagika = \"1.2.0\"\n";
-    let cases: &[(&str, &str, &str, &str, Result<(), Code>)] = &[
+    type Case<'a> = (&'static str, &'a str, &'static str, &'static str, Result<(), Code>);
+    let cases: &[Case<'_>] = &[
         ("the minimum itself", rules, "magika", "1.2.0", Ok(())),
         ("newer", rules, "magika", "1.10.0", Ok(())),
         ("older", rules, "magika", "1.1.9", Err(Code::Downgrade)),
