@@ -7,7 +7,14 @@ use std::str::FromStr;
 
 /// Packs a trained ONNX model into one signed file, and checks, opens and runs such files.
 #[derive(Debug, Parser)]
-#[command(name = "packager", version, about, max_term_width = 110, disable_help_subcommand = true)]
+#[command(
+    name = "packager",
+    version,
+    about,
+    max_term_width = 120,
+    disable_help_subcommand = true,
+    disable_help_flag = true
+)]
 #[command(after_help = "\
 Examples:
   packager build model.onnx --sign publisher.pem -o model.pannier
@@ -92,6 +99,10 @@ pub struct GlobalArgs {
     /// Say more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
+    // clap's own has two forms, and `--help` would take a paragraph for each option.
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    pub help: Option<bool>,
 }
 
 /// How to show progress.
@@ -183,7 +194,7 @@ pub struct BuildArgs {
     /// The ONNX model; without it, every model that packager.toml names
     #[arg(value_name = "MODEL.onnx")]
     pub model: Option<PathBuf>,
-    /// Where to write the bundle [default: NAME.pannier beside the model]
+    /// Where to write the bundle [default: as packager.toml says, else NAME.pannier]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Configuration to use instead of packager.toml beside the model

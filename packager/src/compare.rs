@@ -108,7 +108,15 @@ fn manifest_fields(manifest: &Manifest) -> Vec<(String, String)> {
         ("reproducibility", format!("{:?}", manifest.reproducibility)),
         ("target hints", manifest.target_hints.join(", ")),
         ("quantized weights", manifest.quantization.len().to_string()),
-        ("source", format!("{} opset {}, SHA-256 {}", manifest.source.format, manifest.source.opset, units::hex(&manifest.source.sha256))),
+        (
+            "source",
+            format!(
+                "{} opset {}, SHA-256 {}",
+                manifest.source.format,
+                manifest.source.opset,
+                units::hex(&manifest.source.sha256)
+            ),
+        ),
     ];
     let options: Vec<String> = manifest.source.options.iter().map(|(name, value)| format!("{name} {value}")).collect();
     fields.push(("build options", options.join(", ")));
@@ -121,14 +129,17 @@ fn ports(ports: &[Port]) -> Vec<(String, String)> {
             pannier_bundle::manifest::Content::Tensor => String::new(),
             content => format!(" {content:?}"),
         };
-        let description = if port.description.is_empty() { String::new() } else { format!(" \"{}\"", port.description) };
+        let description =
+            if port.description.is_empty() { String::new() } else { format!(" \"{}\"", port.description) };
         format!("{} {}{content}{description}", port.dtype.name(), units::shape(&port.shape))
     };
     ports.iter().map(|port| (port.name.clone(), value(port))).collect()
 }
 
 fn fields(before: Vec<(String, String)>, after: Vec<(String, String)>) -> Vec<Field> {
-    let find = |list: &[(String, String)], name: &str| list.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+    let find = |list: &[(String, String)], name: &str| {
+        list.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+    };
     let mut names: Vec<&String> = before.iter().map(|(name, _)| name).collect();
     names.extend(after.iter().map(|(name, _)| name).filter(|name| find(&before, name).is_none()));
     names

@@ -29,8 +29,8 @@
 mod ports;
 mod target;
 
-pub use ports::{ImageAxesName, ColourName, InputConfig, InputContent, OutputConfig, OutputContent, ResizeConfig};
-pub use target::{Target, targets};
+pub use ports::{ColourName, ImageAxesName, InputConfig, InputContent, OutputConfig, OutputContent, ResizeConfig};
+pub use target::{Target, default_name, targets};
 
 use crate::args::{NamedConstant, NamedShape, Percent, parse_shape};
 use crate::error::Error;
@@ -180,7 +180,8 @@ fn shapes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NamedShape>, D::Erro
                     dims.collect::<Vec<_>>().join(",")
                 }
             };
-            let dims = parse_shape(&text).map_err(|why| serde::de::Error::custom(format!("shape of `{name}`: {why}")))?;
+            let dims =
+                parse_shape(&text).map_err(|why| serde::de::Error::custom(format!("shape of `{name}`: {why}")))?;
             Ok(NamedShape { name, dims })
         })
         .collect()
@@ -202,9 +203,7 @@ fn constant(value: &toml::Value) -> Option<String> {
         toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(truth) => Some(truth.to_string()),
         toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Array(items) => {
-            Some(items.iter().map(constant).collect::<Option<Vec<_>>>()?.join(","))
-        }
+        toml::Value::Array(items) => Some(items.iter().map(constant).collect::<Option<Vec<_>>>()?.join(",")),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! The `packager` command.
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use pannier_bundle::Code;
 use pannier_packager::args::{Cli, Command, GlobalArgs};
@@ -55,20 +56,26 @@ fn print_schema(arguments: &[OsString]) -> Option<ExitCode> {
 
 /// Help and version as asked for, or what is wrong with the command line.
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    if !error.use_stderr() {
-        // Only stdout itself can fail here; there is nobody left to tell.
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help || !error.use_stderr() {
+        // Only the stream itself can fail here; there is nobody left to tell.
         let _ = error.print();
-        return ExitCode::SUCCESS;
+        return if is_help { ExitCode::from(Code::Usage.exit_status()) } else { ExitCode::SUCCESS };
     }
     let json = arguments.iter().any(|argument| argument == "--json");
     let printer = Printer::new(&GlobalArgs { json, ..GlobalArgs::default() });
-    let text = error.render().to_string();
-    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let message = message.strip_prefix("error: ").unwrap_or(message).trim_end();
-    let error = Error::Usage {
-        message: message.to_owned(),
-        hint: Some(rest.trim_end().to_owned()).filter(|hint| !hint.is_empty()),
-    };
-    printer.error(&error);
+    printer.error(&usage_error(&error.render().to_string()));
     ExitCode::from(Code::Usage.exit_status())
+}
+
+/// clap's message in our form: the first paragraph says what, tips and the usage line are hints.
+fn usage_error(text: &str) -> Error {
+    let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let message = message.strip_prefix("error: ").unwrap_or(message).trim_end().to_owned();
+    let hints: Vec<String> = rest
+        .lines()
+        .map(|line| line.trim().trim_start_matches("tip: ").replace("Usage: ", "usage: "))
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    Error::Usage { message, hint: Some(hints.join("\n")).filter(|hint| !hint.is_empty()) }
 }

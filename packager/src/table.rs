@@ -25,6 +25,11 @@ impl Cell {
     pub fn styled(text: impl Into<String>, style: Style) -> Cell {
         Cell { text: text.into(), style }
     }
+
+    /// Letters that are seen: the text may hold styles of its own.
+    fn width(&self) -> usize {
+        anstream::adapter::strip_str(&self.text).map(|visible| visible.chars().count()).sum()
+    }
 }
 
 impl<T: Into<String>> From<T> for Cell {
@@ -61,17 +66,17 @@ impl Table {
     /// The table as text, each row indented by two spaces and ended by a line end.
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count()).max().unwrap_or(0)
-        };
+        let width =
+            |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(Cell::width).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
         for row in &self.rows {
             let last = row.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
             text.push_str(GAP);
             for (column, cell) in row.iter().enumerate().take(last) {
-                let spaces = " ".repeat(widths[column] - cell.text.chars().count());
-                let painted = if cell.style == Style::new() { cell.text.clone() } else { paint(cell.style, &cell.text) };
+                let spaces = " ".repeat(widths[column] - cell.width());
+                let painted =
+                    if cell.style == Style::new() { cell.text.clone() } else { paint(cell.style, &cell.text) };
                 if column > 0 {
                     text.push_str(GAP);
                 }

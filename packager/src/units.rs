@@ -43,6 +43,11 @@ pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
+/// A difference: `0`, or two digits and a power of ten: `4.2e-7`.
+pub fn small(difference: f64) -> String {
+    if difference == 0.0 { "0".to_owned() } else { format!("{difference:.1e}") }
+}
+
 /// A shape as ONNX tools print it: `[batch, 3, 48, 320]`.
 pub fn shape(dims: &[Dim]) -> String {
     let dims: Vec<String> = dims.iter().map(dim).collect();

@@ -3,8 +3,8 @@
 use super::signatures::{self, Place};
 use crate::args::ApproveArgs;
 use crate::{Context, Error, input, secret};
-use pannier_bundle::trust::{self, Policy, Trust, TrustError};
 use pannier_bundle::Verified;
+use pannier_bundle::trust::{self, Policy, Trust, TrustError};
 use serde::Serialize;
 use std::path::Path;
 
@@ -31,7 +31,11 @@ pub fn run(args: &ApproveArgs, context: &Context) -> Result<(), Error> {
     let file = input::read(&args.bundle)?;
     let bundle = match &policy {
         Some(policy) => verify_for_approval(&file, policy, &args.bundle)?,
-        None => input::verify(input::open_source(file.as_slice(), &args.bundle)?, &input::keys(&args.publisher)?, &args.bundle)?,
+        None => input::verify(
+            input::open_source(file.as_slice(), &args.bundle)?,
+            &input::keys(&args.publisher)?,
+            &args.bundle,
+        )?,
     };
     signatures::check_contents(&bundle, &args.bundle, &context.printer)?;
     let key = secret::signing_key(&args.key)?;

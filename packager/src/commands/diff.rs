@@ -112,7 +112,8 @@ fn text(document: &Document) -> String {
     }
     let mut text = format!("--- {}\n+++ {}\n", document.before, document.after);
     let changes = &document.changes;
-    for (title, fields) in [("Manifest", &changes.manifest), ("Inputs", &changes.inputs), ("Outputs", &changes.outputs)] {
+    for (title, fields) in [("Manifest", &changes.manifest), ("Inputs", &changes.inputs), ("Outputs", &changes.outputs)]
+    {
         if fields.is_empty() {
             continue;
         }
@@ -132,7 +133,10 @@ fn text(document: &Document) -> String {
         }
         text.push_str(&format!("\n{}{}", heading("Operators"), table.render()));
     } else if changes.graph_changed {
-        text.push_str(&format!("\n{}  the same operators, with other attributes, names or connections\n", heading("Graph")));
+        text.push_str(&format!(
+            "\n{}  the same operators, with other attributes, names or connections\n",
+            heading("Graph")
+        ));
     }
     if !changes.weights.is_empty() {
         text.push_str(&format!("\n{}{}", heading("Weights"), weights(changes)));
@@ -162,7 +166,7 @@ fn weights(changes: &Changes) -> String {
     let mut table = Table::of_fields();
     for weight in changes.weights.iter().take(LISTED) {
         let what = match (&weight.before, &weight.after, weight.largest_difference) {
-            (Some(_), Some(_), Some(difference)) => format!("largest difference {difference:.3e}"),
+            (Some(_), Some(_), Some(difference)) => format!("largest difference {}", units::small(difference)),
             (Some(before), Some(after), None) if before == after => format!("{before}, stored otherwise"),
             (Some(before), Some(after), None) => format!("{before} became {after}"),
             (Some(before), None, _) => format!("{before}, removed"),

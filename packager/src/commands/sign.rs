@@ -33,7 +33,8 @@ pub fn run(args: &SignArgs, context: &Context) -> Result<(), Error> {
     let signed = signatures::add(&file, &bundle, &key, Place::First)?;
 
     let fingerprint = key.public_key().fingerprint().to_string();
-    let text = format!("{}: {} by {fingerprint}", target.display(), if signed.replaced { "signed again" } else { "signed" });
+    let text =
+        format!("{}: {} by {fingerprint}", target.display(), if signed.replaced { "signed again" } else { "signed" });
     let document = Document {
         schema: "pannier.dev/sign/v1",
         bundle: target.display().to_string(),

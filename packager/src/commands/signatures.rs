@@ -1,9 +1,8 @@
 //! Adding a signature to a bundle, and saying who signed one.
 
 use crate::error::Error;
-use crate::printer::{BAD, GOOD, Printer, Total};
+use crate::printer::{CAUTION, GOOD, Printer, Total, paint};
 use crate::sign::PrivateKey;
-use crate::table::{Cell, Table};
 use crate::{Context, interrupt, output};
 use pannier_bundle::trust::{self, Policy, Signer, Trust, TrustError, Verdict};
 use pannier_bundle::{Source, Verified, write};
@@ -121,18 +120,17 @@ pub(crate) fn entries(verdict: &Verdict) -> Vec<SignerEntry> {
     verdict.signers.iter().map(SignerEntry::from).collect()
 }
 
-/// The signers as rows `fingerprint  trusted  who`.
-pub(crate) fn table(signers: &[SignerEntry]) -> Table {
-    let mut table = Table::of_fields();
-    for signer in signers {
-        let fingerprint = signer.fingerprint.as_deref().unwrap_or("(names no key)");
-        let trusted = match signer.trusted {
-            true => Cell::styled("trusted", GOOD),
-            false => Cell::styled("not checked", BAD),
-        };
-        table.row([fingerprint.into(), trusted, who(signer).into()]);
+/// The signers, a line each: fingerprint, whether it counts, who it is.
+pub(crate) fn lines(signers: &[SignerEntry]) -> String {
+    if signers.is_empty() {
+        return paint(CAUTION, "nobody: NOT SIGNED");
     }
-    table
+    let line = |signer: &SignerEntry| {
+        let fingerprint = signer.fingerprint.as_deref().unwrap_or("(names no key)");
+        let state = if signer.trusted { paint(GOOD, "trusted") } else { paint(CAUTION, "not checked") };
+        format!("{fingerprint}  {state}  {}", who(signer)).trim_end().to_owned()
+    };
+    signers.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// `alice (publisher, approver)`, or nothing where no policy names the key.

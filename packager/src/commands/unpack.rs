@@ -42,7 +42,10 @@ pub fn run(args: &UnpackArgs, context: &Context) -> Result<(), Error> {
         .map(|(index, signature)| (beside(&args.dir, index), signature))
         .collect();
     if let Some((path, _)) = others.iter().find(|(path, _)| path.exists()) {
-        return Err(Error::Exists { path: path.clone(), hint: "it would hold a further signature: name another folder" });
+        return Err(Error::Exists {
+            path: path.clone(),
+            hint: "it would hold a further signature: name another folder",
+        });
     }
 
     let mut files = Vec::new();

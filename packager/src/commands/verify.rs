@@ -2,10 +2,10 @@
 
 use super::signatures::{self, SignerEntry};
 use crate::args::VerifyArgs;
-use crate::printer::{BOLD, CAUTION, GOOD, paint};
+use crate::printer::{BOLD, CAUTION, GOOD, Total, paint};
 use crate::table::Table;
-use crate::{Context, Error, input, units};
-use pannier_bundle::{Source, Verified};
+use crate::{Context, Error, build, input, units};
+use pannier_bundle::{Code, Source, Verified};
 use serde::Serialize;
 
 /// `pannier.dev/verify/v1`
@@ -68,9 +68,23 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<(), Error> {
 
 fn check<S: Source>(bundle: &Verified<S>, args: &VerifyArgs, context: &Context) -> Result<(), Error> {
     match args.full {
-        true => signatures::check_contents(bundle, &args.bundle, &context.printer),
-        false => signatures::check_stored(bundle, &args.bundle, &context.printer),
+        true => signatures::check_contents(bundle, &args.bundle, &context.printer)?,
+        false => signatures::check_stored(bundle, &args.bundle, &context.printer)?,
     }
+    let Some(model) = &args.rebuild else { return Ok(()) };
+    let _progress = context.printer.progress("building again", Total::Unknown);
+    let rebuilt = build::rebuild(bundle, model)?;
+    if rebuilt.differences.is_empty() {
+        return Ok(());
+    }
+    let error = Error::Mismatch {
+        code: Code::Failed,
+        what: format!("a build of `{}` gives another bundle", model.display()),
+        expected: "the same bytes, signatures aside".to_owned(),
+        found: rebuilt.differences.join("\n"),
+        hint: Some("the model, or the version of packager, is not the one that the bundle was made with"),
+    };
+    Err(error.in_file(&args.bundle))
 }
 
 fn text(document: &Document, basis: &str) -> String {
@@ -83,15 +97,15 @@ fn text(document: &Document, basis: &str) -> String {
     fields.field("model", format!("{} {}", document.name, document.version));
     fields.field("bundle id", &document.bundle_id);
     fields.field("trust", basis);
-    let signers = signatures::table(&document.signers).render();
-    let signers: Vec<&str> = signers.lines().map(str::trim_start).collect();
-    fields.field("signed by", if signers.is_empty() { "nobody".to_owned() } else { signers.join("\n") });
+    fields.field("signed by", signatures::lines(&document.signers));
     let checked = &document.checked;
     let sections = units::plural(checked.sections as u64, "section");
     fields.field(
         "contents",
         match checked.content_digests {
-            true => format!("{} in {sections}, decompressed, every digest matches", units::bytes(checked.content_bytes)),
+            true => {
+                format!("{} in {sections}, decompressed, every digest matches", units::bytes(checked.content_bytes))
+            }
             false => format!("{} in {sections}, every stored digest matches", units::bytes(checked.stored_bytes)),
         },
     );

@@ -138,7 +138,8 @@ fn from_config(args: &BuildArgs, config: &Config, folder: &Path) -> Result<Vec<T
     if all.is_empty() {
         return Err(Error::usage("the configuration names no model"));
     }
-    let of_one_model = args.name.is_some() || args.output.is_some() || !args.shape.is_empty() || !args.constant.is_empty();
+    let of_one_model =
+        args.name.is_some() || args.output.is_some() || !args.shape.is_empty() || !args.constant.is_empty();
     if of_one_model && all.len() > 1 {
         return Err(Error::usage_with_hint(
             format!("--name, --output, --shape and --constant are about one model, and {} are to be built", all.len()),
@@ -286,8 +287,8 @@ fn check_version(version: &str) -> Result<(), Error> {
     }
 }
 
-/// The file's name as a model's name.
-fn default_name(model: &Path) -> String {
+/// The name of a model that nobody named: its file's, in the letters that names may have.
+pub fn default_name(model: &Path) -> String {
     let stem = model.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();

@@ -11,6 +11,7 @@ use pannier_bundle::{Source as _, Verified, decode_versioned};
 use pannier_engine::Engine;
 use pannier_engine::golden::Golden;
 use pannier_graph::{Encoding, Graph, Span, Weight};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,11 +31,7 @@ pub struct Gathered<S> {
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Bundle`], [`Error::Graph`]: it cannot be read. That it is not trusted is no error here.
-pub fn gather(
-    path: &Path,
-    trust: Option<&Trust>,
-    context: &Context,
-) -> Result<Gathered<input::BundleSource>, Error> {
+pub fn gather(path: &Path, trust: Option<&Trust>, context: &Context) -> Result<Gathered<input::BundleSource>, Error> {
     let source = input::BundleSource::open(path)?;
     let bundle = input::open_source(source.clone(), path)?;
     let judged = trust.map(|trust| {
@@ -96,7 +93,8 @@ pub fn gather(
             },
         },
     };
-    let trust_error = judged.and_then(Result::err).map(|error| in_file(Error::from(pannier_bundle::Error::Trust(error))));
+    let trust_error =
+        judged.and_then(Result::err).map(|error| in_file(Error::from(pannier_bundle::Error::Trust(error))));
     Ok(Gathered { inspection, bundle, graph, trust_error })
 }
 
@@ -119,7 +117,12 @@ fn model(manifest: &Manifest) -> Model {
             format: manifest.source.format.clone(),
             sha256: units::hex(&manifest.source.sha256),
             opset: manifest.source.opset,
-            options: manifest.source.options.iter().cloned().collect(),
+            options: manifest
+                .source
+                .options
+                .iter()
+                .map(|(option, value)| BuildOption { option: option.clone(), value: value.clone() })
+                .collect(),
         },
     }
 }
@@ -156,11 +159,8 @@ fn golden<S: pannier_bundle::Source>(bundle: &Verified<S>) -> Result<Option<Gold
 /// Loads a session, which runs the golden cases.
 fn run_golden(source: input::BundleSource, trust: &Trust, context: &Context) -> Result<GoldenResult, Error> {
     let _progress = context.printer.progress("golden cases", crate::printer::Total::Unknown);
-    let options = Options {
-        now_unix_s: input::now_unix_s(),
-        watch: Some(Arc::new(interrupt::OnCtrlC)),
-        ..Options::default()
-    };
+    let options =
+        Options { now_unix_s: input::now_unix_s(), watch: Some(Arc::new(interrupt::OnCtrlC)), ..Options::default() };
     match Session::from_source(source, trust, &options) {
         Ok(session) => {
             let report = session.report();

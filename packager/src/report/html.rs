@@ -22,8 +22,14 @@ pub fn page(report: &Inspection, tensors: &[Tensor]) -> String {
     html.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     // Says to the browser what the page promises to people.
-    html.push_str("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
-    let _ = write!(html, "<title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n", include_str!("page.css"));
+    html.push_str(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+    );
+    let _ = write!(
+        html,
+        "<title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n",
+        include_str!("page.css")
+    );
     html.push_str(&head(report));
     html.push_str(&facts(report));
     if !tensors.is_empty() {
@@ -36,11 +42,11 @@ pub fn page(report: &Inspection, tensors: &[Tensor]) -> String {
     html.push_str(&sections(report));
     html.push_str("<div class=\"pair\">\n");
     html.push_str(&operators(&report.graph));
+    html.push_str("<div class=\"stack\">\n");
     html.push_str(&weights(&report.weights));
-    html.push_str("</div>\n<div class=\"pair\">\n");
     html.push_str(&running(report));
     html.push_str(&signatures(&report.trust));
-    html.push_str("</div>\n");
+    html.push_str("</div>\n</div>\n");
     html.push_str(&origin(report));
     let _ = write!(html, "<footer>packager {}</footer>\n</main>\n</body>\n</html>\n", env!("CARGO_PKG_VERSION"));
     html
@@ -48,7 +54,8 @@ pub fn page(report: &Inspection, tensors: &[Tensor]) -> String {
 
 fn head(report: &Inspection) -> String {
     let model = &report.model;
-    let description = if model.description.is_empty() { String::new() } else { format!("<p>{}</p>\n", escaped(&model.description)) };
+    let description =
+        if model.description.is_empty() { String::new() } else { format!("<p>{}</p>\n", escaped(&model.description)) };
     let (class, verdict) = verdict(report.trust.verdict, report.trust.signers.is_empty());
     format!(
         "<h1>{} <small>{}</small></h1>\n{description}<p class=\"dim\"><code>{}</code> &middot; <span class=\"{class}\">{verdict}</span></p>\n",
@@ -71,7 +78,10 @@ fn facts(report: &Inspection) -> String {
     let content: u64 = report.sections.iter().map(|section| section.content_bytes).sum();
     let peak = report.memory.peak_bytes.map_or("not stated".to_owned(), units::bytes);
     let facts = [
-        (units::bytes(report.size_bytes), format!("file, {} of its content", units::percent(report.size_bytes, content))),
+        (
+            units::bytes(report.size_bytes),
+            format!("file, {} of its content", units::percent(report.size_bytes, content)),
+        ),
         (
             units::count(report.weights.parameters),
             format!("parameters in {}", units::plural(report.weights.tensors as u64, "tensor")),
@@ -105,7 +115,10 @@ fn treemap(tensors: &[Tensor]) -> String {
     }
     let sizes: Vec<f64> = items.iter().map(|item| item.2 as f64).collect();
     let total: u64 = items.iter().map(|item| item.2).sum();
-    let mut svg = format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"Share of each tensor\">\n", PICTURE.width, PICTURE.height);
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"Share of each tensor\">\n",
+        PICTURE.width, PICTURE.height
+    );
     for ((name, details, size, colour), area) in items.iter().zip(squarify(&sizes, PICTURE)) {
         let Area { x, y, width, height } = area;
         let _ = write!(
@@ -115,10 +128,22 @@ fn treemap(tensors: &[Tensor]) -> String {
         );
         let letters = ((width - 12.0) / LETTER_WIDTH).floor().max(0.0) as usize;
         if letters >= 5 && height >= 20.0 {
-            let _ = write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 6.0, y + 15.0, escaped(&shortened(name, letters)));
+            let _ = write!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                x + 6.0,
+                y + 15.0,
+                escaped(&shortened(name, letters))
+            );
         }
         if letters >= 8 && height >= 36.0 {
-            let _ = write!(svg, "<text class=\"size\" x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 6.0, y + 29.0, units::bytes(*size));
+            let _ = write!(
+                svg,
+                "<text class=\"size\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                x + 6.0,
+                y + 29.0,
+                units::bytes(*size)
+            );
         }
         svg.push_str("</g>\n");
     }
@@ -162,8 +187,11 @@ fn ports(title: &str, ports: &[Port]) -> String {
     let mut rows = String::new();
     for port in ports {
         let shape: Vec<String> = port.shape.iter().map(Dim::to_string).collect();
-        let about: Vec<String> =
-            [&port.description, &port.meaning].into_iter().filter(|text| !text.is_empty()).map(|text| escaped(text)).collect();
+        let about: Vec<String> = [&port.description, &port.meaning]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .map(|text| escaped(text))
+            .collect();
         let _ = writeln!(
             rows,
             "<tr><td><code>{}</code></td><td><code>{} [{}]</code></td><td>{}</td></tr>",
@@ -275,10 +303,10 @@ fn golden_result(golden: &GoldenSummary) -> String {
     match &golden.result {
         None => "<span class=\"caution\">not run: nobody is trusted</span>".to_owned(),
         Some(result) if result.passed => format!(
-            "<span class=\"good\">passed</span> on {}: {} compared, largest difference {:.1e}",
+            "<span class=\"good\">passed</span> on {}: {} compared, largest difference {}",
             escaped(result.engine.unwrap_or_default()),
             units::plural(result.elements, "number"),
-            result.largest_difference
+            units::small(result.largest_difference)
         ),
         Some(result) => {
             format!("<span class=\"bad\">failed</span>: {}", escaped(result.error.as_deref().unwrap_or_default()))
@@ -306,7 +334,8 @@ fn signatures(trust: &TrustSummary) -> String {
 
 fn origin(report: &Inspection) -> String {
     let model = &report.model;
-    let options: Vec<String> = model.source.options.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let options: Vec<String> =
+        model.source.options.iter().map(|option| format!("{} {}", option.option, option.value)).collect();
     let fields = [
         ("licence", model.licence.clone()),
         ("made by", model.created_by.clone()),

@@ -20,7 +20,8 @@ pub(super) fn kind(content: &Content) -> &'static str {
 
 /// One line. `labels` has the number of labels in each list.
 pub(super) fn words(content: &Content, labels: &[usize]) -> String {
-    let label_count = |index: u32| usize::try_from(index).ok().and_then(|index| labels.get(index)).copied().unwrap_or(0);
+    let label_count =
+        |index: u32| usize::try_from(index).ok().and_then(|index| labels.get(index)).copied().unwrap_or(0);
     match content {
         Content::Tensor => String::new(),
         Content::Bytes(window) => format!("a file: its first {} and last {} bytes", window.head, window.tail),
@@ -37,13 +38,16 @@ pub(super) fn words(content: &Content, labels: &[usize]) -> String {
             let size = match layout.resize {
                 Resize::Stretch { height, width } => format!("{height} x {width} pixels"),
                 Resize::FitHeight { height, width, grow: false } => format!("{height} pixels high, {width} wide"),
-                Resize::FitHeight { height, width, grow: true } => format!("{height} pixels high, {width} wide or more"),
+                Resize::FitHeight { height, width, grow: true } => {
+                    format!("{height} pixels high, {width} wide or more")
+                }
                 Resize::Multiple { of, limit } => format!("sides are multiples of {of}, at most {limit} pixels"),
             };
             format!("a picture: {colour}, {axes}, {size}")
         }
         Content::Pcm(frame) => {
-            let context = if frame.context == 0 { String::new() } else { format!(" after {} earlier ones", frame.context) };
+            let context =
+                if frame.context == 0 { String::new() } else { format!(" after {} earlier ones", frame.context) };
             format!("sound at {} Hz: {} samples a run{context}", frame.sample_rate_hz, frame.frame)
         }
         Content::State { output } => format!("state: zeros at first, then output `{output}`"),

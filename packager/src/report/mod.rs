@@ -12,7 +12,6 @@ pub use text::screen;
 
 use crate::commands::signatures::SignerEntry;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// `pannier.dev/inspect/v1`
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,7 +81,16 @@ pub struct Source {
     /// Opset of the file.
     pub opset: u32,
     /// Build options that shaped the graph.
-    pub options: BTreeMap<String, String>,
+    pub options: Vec<BuildOption>,
+}
+
+/// A build option that shaped the graph.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildOption {
+    /// For example `shape`.
+    pub option: String,
+    /// For example `x=1x4`.
+    pub value: String,
 }
 
 /// An input or output.

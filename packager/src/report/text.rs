@@ -33,10 +33,14 @@ fn about(report: &Inspection) -> String {
         fields.field("licence", &model.licence);
     }
     fields.field("made by", &model.created_by);
-    let options: Vec<String> = model.source.options.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let options: Vec<String> =
+        model.source.options.iter().map(|option| format!("{} {}", option.option, option.value)).collect();
     let options = if options.is_empty() { String::new() } else { format!(", {}", options.join(", ")) };
     let digest = model.source.sha256.get(..16).unwrap_or_default();
-    fields.field("made from", format!("{} opset {}, SHA-256 {digest}...{options}", model.source.format, model.source.opset));
+    fields.field(
+        "made from",
+        format!("{} opset {}, SHA-256 {digest}...{options}", model.source.format, model.source.opset),
+    );
     fields.field("bundle id", &model.bundle_id);
     fields.render()
 }
@@ -45,12 +49,9 @@ fn ports(ports: &[Port]) -> String {
     let mut table = Table::of_fields();
     for port in ports {
         let shape: Vec<String> = port.shape.iter().map(Dim::to_string).collect();
-        let about = match (port.meaning.as_str(), port.description.as_str()) {
-            (meaning, "") => meaning.to_owned(),
-            ("", description) => description.to_owned(),
-            (meaning, description) => format!("{description} ({meaning})"),
-        };
-        table.row([port.name.clone(), port.dtype.to_owned(), format!("[{}]", shape.join(", ")), about]);
+        let about = if port.description.is_empty() { &port.meaning } else { &port.description };
+        let kind = if port.kind == "tensor" { "" } else { port.kind };
+        table.row([&port.name, port.dtype, &format!("[{}]", shape.join(", ")), kind, about.as_str()]);
     }
     table.render()
 }
@@ -68,7 +69,13 @@ impl std::fmt::Display for Dim {
 fn sections(sections: &[Section]) -> String {
     let mut table = Table::new(&["", ">stored", ">content", ">ratio", ">chunks"]);
     let row = |name: &str, stored: u64, content: u64, chunks: usize| {
-        [name.to_owned(), units::bytes(stored), units::bytes(content), units::percent(stored, content), chunks.to_string()]
+        [
+            name.to_owned(),
+            units::bytes(stored),
+            units::bytes(content),
+            units::percent(stored, content),
+            chunks.to_string(),
+        ]
     };
     for section in sections {
         table.row(row(&section.name, section.stored_bytes, section.content_bytes, section.chunks));
@@ -92,7 +99,12 @@ fn weights(weights: &Weights) -> String {
             "raw" => group.dtype.to_owned(),
             encoding => format!("{} as {encoding}", group.dtype),
         };
-        table.row([name, units::count(group.tensors as u64), units::count(group.parameters), units::bytes(group.size_bytes)]);
+        table.row([
+            name,
+            units::count(group.tensors as u64),
+            units::count(group.parameters),
+            units::bytes(group.size_bytes),
+        ]);
     }
     table.render()
 }
@@ -121,7 +133,12 @@ fn engine_line(engine: &EngineAnswer) -> String {
     if engine.supported {
         return format!("{}: {}", engine.engine, paint(GOOD, "runs it"));
     }
-    let mut line = format!("{}: {} {}", engine.engine, paint(BAD, "lacks"), units::plural(engine.missing.len() as u64, "operator"));
+    let mut line = format!(
+        "{}: {} {}",
+        engine.engine,
+        paint(BAD, "lacks"),
+        units::plural(engine.missing.len() as u64, "operator")
+    );
     for missing in engine.missing.iter().take(LISTED) {
         line.push_str(&format!("\n  {} ({}) at node `{}`", missing.op, missing.reason, missing.node));
     }
@@ -146,31 +163,34 @@ fn golden_line(golden: Option<&GoldenSummary>, verdict: TrustVerdict) -> String 
     let tolerance = format!("within {:e} + {:e} |reference|", golden.absolute, golden.relative);
     match (&golden.result, verdict) {
         (Some(result), _) if result.passed => format!(
-            "{cases} {} on {}: largest difference {:.1e}, {tolerance}",
+            "{cases} {} on {}: largest difference {}, {tolerance}",
             paint(GOOD, "passed"),
             result.engine.unwrap_or_default(),
-            result.largest_difference
+            units::small(result.largest_difference)
         ),
-        (Some(result), _) => format!("{cases}, {}: {}", paint(BAD, "failed"), result.error.as_deref().unwrap_or_default()),
+        (Some(result), _) => {
+            format!("{cases}, {}: {}", paint(BAD, "failed"), result.error.as_deref().unwrap_or_default())
+        }
         (None, TrustVerdict::NotAsked) => format!("{cases}, {tolerance}; not run: nothing says whom to trust"),
         (None, _) => format!("{cases}, {tolerance}; not run: not trusted"),
     }
 }
 
 fn signatures(trust: &TrustSummary) -> String {
-    let mut text = match trust.signers.is_empty() {
-        true => format!("  {}\n", paint(CAUTION, "NOT SIGNED")),
-        false => crate::commands::signatures::table(&trust.signers).render(),
-    };
+    let mut fields = Table::of_fields();
     let why = trust.error.as_deref().unwrap_or_default();
-    text.push_str(&match trust.verdict {
-        TrustVerdict::Trusted => format!("  {}\n", paint(GOOD, "trusted")),
-        TrustVerdict::Untrusted => format!("  {}: {why}\n", paint(BAD, "NOT TRUSTED")),
-        TrustVerdict::Allowed => format!("  {}: accepted because of --allow-unsigned\n", paint(CAUTION, "NOT CHECKED")),
-        TrustVerdict::NotAsked => {
-            let hint = paint(DIM, "--key FILE.pub or --policy FILE checks who signed");
-            format!("  {}: {hint}\n", paint(CAUTION, "NOT CHECKED"))
-        }
-    });
-    text
+    fields.field(
+        "verdict",
+        match trust.verdict {
+            TrustVerdict::Trusted => paint(GOOD, "trusted"),
+            TrustVerdict::Untrusted => format!("{}: {why}", paint(BAD, "NOT TRUSTED")),
+            TrustVerdict::Allowed => format!("{}: --allow-unsigned accepts anything", paint(CAUTION, "NOT CHECKED")),
+            TrustVerdict::NotAsked => {
+                let hint = paint(DIM, "--key FILE.pub or --policy FILE checks who signed");
+                format!("{}: {hint}", paint(CAUTION, "NOT CHECKED"))
+            }
+        },
+    );
+    fields.field("signed by", crate::commands::signatures::lines(&trust.signers));
+    fields.render()
 }

@@ -83,7 +83,12 @@ mod tests {
         let areas = squarify(&sizes, Area { x: 0.0, y: 0.0, width: 6.0, height: 4.0 });
         for (size, area) in sizes.iter().zip(&areas) {
             assert!((area.width * area.height - size).abs() < 1e-9, "{size}: {area:?}");
-            assert!(area.x >= -1e-9 && area.y >= -1e-9 && area.x + area.width < 6.0 + 1e-9 && area.y + area.height < 4.0 + 1e-9);
+            assert!(
+                area.x >= -1e-9
+                    && area.y >= -1e-9
+                    && area.x + area.width < 6.0 + 1e-9
+                    && area.y + area.height < 4.0 + 1e-9
+            );
             assert!((area.width / area.height).max(area.height / area.width) < 4.0, "{area:?} is a sliver");
         }
         assert_eq!(areas[0], Area { x: 0.0, y: 0.0, width: 3.0, height: 2.0 });
