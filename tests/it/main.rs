@@ -1,6 +1,10 @@
 //! The integration suite.
 
+mod build;
+mod cli;
 mod conformance;
+mod hostile_onnx;
+mod models;
 mod oms;
 mod support;
 mod trust;
