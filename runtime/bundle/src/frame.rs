@@ -1,5 +1,7 @@
 //! zstd frames (RFC 8878): checked from outside, then decoded by a decoder that the caller chose.
 
+use alloc::boxed::Box;
+
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use crate::error::FrameError;
@@ -46,7 +48,7 @@ impl Default for Decoder {
 
 /// A decoder with its working memory, which is reused from frame to frame.
 pub(crate) enum FrameReader {
-    Portable(FrameDecoder),
+    Portable(Box<FrameDecoder>),
     #[cfg(feature = "zstd")]
     Native(zstd::bulk::Decompressor<'static>),
 }
@@ -57,7 +59,7 @@ impl FrameReader {
             Kind::Portable => {
                 let mut decoder = FrameDecoder::new();
                 decoder.set_max_window_size(WINDOW_BYTES_MAX);
-                FrameReader::Portable(decoder)
+                FrameReader::Portable(Box::new(decoder))
             }
             #[cfg(feature = "zstd")]
             Kind::Native => FrameReader::Native(zstd::bulk::Decompressor::default()),

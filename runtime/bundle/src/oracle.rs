@@ -3,7 +3,7 @@
 //! Each function panics where a property is broken and returns quietly otherwise, whether or not the bytes were
 //! accepted.
 
-#![allow(clippy::panic, reason = "a broken property is reported by a panic")]
+#![expect(clippy::panic, reason = "a broken property is reported by a panic")]
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -13,7 +13,7 @@ use core::ops::ControlFlow;
 use sha2::{Digest, Sha256};
 
 use crate::frame::FrameReader;
-use crate::header::{CHUNK_CONTENT_BYTES_MAX, Header, PREAMBLE_BYTES, Preamble, size};
+use crate::header::{Header, PREAMBLE_BYTES, Preamble, size};
 use crate::{Bundle, Decoder, Error, Event, FromPrefix, Limits, Manifest, Policy, Preflight, Stream, Trust, trust};
 
 /// Limits that keep one run of an oracle short.
@@ -163,6 +163,3 @@ fn fix_block_digest(file: &mut [u8]) {
     };
     *digest = Sha256::digest(covered).into();
 }
-
-/// The largest content that the frame oracle asks for lies within one chunk.
-const _: () = assert!(u16::MAX as u32 <= CHUNK_CONTENT_BYTES_MAX);

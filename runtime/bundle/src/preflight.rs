@@ -1,5 +1,6 @@
 //! What the first few KiB of a bundle tell.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::error::Error;
@@ -41,7 +42,7 @@ pub enum FromPrefix<'a> {
         bytes: u64,
     },
     /// There was enough.
-    Ready(Preflight<'a>),
+    Ready(Box<Preflight<'a>>),
 }
 
 impl<'a> Preflight<'a> {
@@ -66,7 +67,7 @@ impl<'a> Preflight<'a> {
             return Ok(FromPrefix::NeedMore { bytes: end });
         }
         let manifest = reader.read_manifest()?;
-        Ok(FromPrefix::Ready(Preflight { reader, manifest }))
+        Ok(FromPrefix::Ready(Box::new(Preflight { reader, manifest })))
     }
 
     /// What the bundle says of itself. Nobody vouches for it before [`Preflight::verify`].

@@ -86,7 +86,7 @@ struct Settings<B> {
 enum State<B> {
     Preamble,
     Prefix(Preamble),
-    Body(Body<B>),
+    Body(Box<Body<B>>),
     Failed(Error),
 }
 
@@ -245,7 +245,8 @@ impl<B: AsMut<[u8]>> Stream<B> {
                 let prefix = Prefix::decode(*preamble, part, &settings.limits)?;
                 let verdict = Some(prefix.verify(&settings.trust, settings.now_unix_s)?);
                 let reader = ChunkReader::new(settings.decoder);
-                self.state = State::Body(Body { prefix, verdict, reader, section: 0, next: Next::Padding });
+                let body = Body { prefix, verdict, reader, section: 0, next: Next::Padding };
+                self.state = State::Body(Box::new(body));
             }
             State::Body(body) => body.take(part, settings, events)?,
             State::Failed(error) => return Err(error.clone()),

@@ -14,7 +14,8 @@ fn each_limit_accepts_its_value_and_refuses_one_more() {
     let chunks = header.sections.iter().map(|section| section.chunks.len() as u64).sum::<u64>();
     let small = header.sections.iter().filter(|section| section.kind != Kind::Weights);
     let small_bytes = small.map(|section| section.content_bytes).max().unwrap();
-    let field: [(Quantity, u64, fn(&mut Limits) -> &mut u64); 7] = [
+    type Field = fn(&mut Limits) -> &mut u64;
+    let fields: [(Quantity, u64, Field); 7] = [
         (Quantity::HeaderBytes, header_bytes, |limits| &mut limits.header_bytes),
         (Quantity::SignaturesBytes, block_bytes, |limits| &mut limits.signatures_bytes),
         (Quantity::Signatures, 2, |limits| &mut limits.signatures),
@@ -24,7 +25,7 @@ fn each_limit_accepts_its_value_and_refuses_one_more() {
         (Quantity::SmallSectionBytes, small_bytes, |limits| &mut limits.small_section_bytes),
     ];
     let mut wrong = Vec::new();
-    for (quantity, value, field) in field {
+    for (quantity, value, field) in fields {
         for way in WAYS {
             let read = |limit| {
                 let mut limits = Limits::default();

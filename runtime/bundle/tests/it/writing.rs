@@ -64,7 +64,7 @@ fn chunks_end_where_tensors_end() {
 #[test]
 fn each_chunk_has_its_smallest_encoding() {
     let noise: Vec<u8> =
-        (0..40_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8 ^ (i * i >> 7) as u8).collect();
+        (0..40_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8 ^ ((i * i) >> 7) as u8).collect();
     let halves: Vec<u8> = noise[..20_000].iter().flat_map(|low| [*low, 0x3c]).collect();
     let text = "all work and no play makes jack a dull boy\n".repeat(200).into_bytes();
     use Codec::{Raw, Zstd};

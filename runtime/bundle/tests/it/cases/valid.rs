@@ -84,7 +84,7 @@ fn planes() -> Vec<u8> {
         .flat_map(|f| f64::from(f32::from_le_bytes(f.try_into().unwrap())).to_le_bytes())
         .collect();
     let sections = vec![
-        content("weights/0", vec![1, 0, 0, 1].repeat(100), 1),
+        content("weights/0", [1, 0, 0, 1].repeat(100), 1),
         content("weights/1", halves, 2),
         singles,
         content("weights/3", doubles, 8),
