@@ -9,8 +9,7 @@ use std::sync::Arc;
 pub(super) struct Model {
     /// Name of each value.
     names: Vec<String>,
-    /// Next number to try for each name that was taken.
-    taken: HashMap<String, u32>,
+    taken: Names,
     /// What is known of each value.
     pub types: Vec<Type>,
     /// Values that are known altogether, wherever they are used.
@@ -52,20 +51,31 @@ pub(super) struct Constant {
     pub bytes: Arc<Vec<u8>>,
 }
 
+/// Names in use, each with the number that was last added to it.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<String, u32>);
+
+impl Names {
+    /// `wanted`, with a number added if that is taken.
+    pub(super) fn unique(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut number = self.0.get(wanted).copied().unwrap_or(0);
+        while self.0.contains_key(&name) {
+            number += 1;
+            name = format!("{wanted}_{number}");
+        }
+        if number > 0 {
+            self.0.insert(wanted.to_owned(), number);
+        }
+        self.0.insert(name.clone(), 0);
+        name
+    }
+}
+
 impl Model {
     /// A new value. Its name is `wanted`, with a number added if that is taken.
     pub(super) fn value(&mut self, wanted: &str) -> ValueId {
-        let wanted = if wanted.is_empty() { "value" } else { wanted };
-        let mut name = wanted.to_owned();
-        while let Some(next) = self.taken.get_mut(&name) {
-            *next += 1;
-            let number = *next;
-            name = format!("{wanted}_{number}");
-            if let Some(next) = self.taken.get_mut(wanted) {
-                *next = number;
-            }
-        }
-        self.taken.insert(name.clone(), 0);
+        let name = self.taken.unique(if wanted.is_empty() { "value" } else { wanted });
         let id = ValueId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
         self.names.push(name);
         self.types.push(Type::default());

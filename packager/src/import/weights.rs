@@ -1,7 +1,7 @@
 //! The finished model as a program: constants become weights in sections.
 
 use super::error::ImportError;
-use super::model::{Constant, Model, Type, fixed};
+use super::model::{Constant, Model, Names, Type, fixed};
 use pannier_engine::Program;
 use pannier_graph::{
     ALIGNMENT_BYTES, AlignedBytes, Attribute, Body, Dim, Encoding, Graph, GraphLimits, Input, Node, Span, ValueId,
@@ -20,7 +20,14 @@ pub(super) fn program(mut model: Model) -> Result<Program, ImportError> {
     let mut used = Used::default();
     used.body(&body, &model, true);
     let domains = std::mem::take(&mut model.domains).into_iter().collect();
-    let mut writer = Writer { model, used, ids: BTreeMap::new(), names: Vec::new(), sections: Vec::new() };
+    let mut writer = Writer {
+        model,
+        used,
+        ids: BTreeMap::new(),
+        names: Vec::new(),
+        node_names: Names::default(),
+        sections: Vec::new(),
+    };
     let body = writer.body(body, true);
     let graph = Graph { domains, values: writer.names, body };
     graph.validate(&GraphLimits::default())?;
@@ -70,6 +77,7 @@ struct Writer {
     /// New ids, without gaps.
     ids: BTreeMap<ValueId, ValueId>,
     names: Vec<String>,
+    node_names: Names,
     sections: Vec<Section>,
 }
 
@@ -115,7 +123,9 @@ impl Writer {
         });
         let attributes = attributes.collect();
         let outputs = node.outputs.into_iter().map(|value| value.map(|value| self.id(value))).collect();
-        Node { inputs, outputs, attributes, ..node }
+        // Other tools refuse a file in which two nodes have one name.
+        let name = self.node_names.unique(&node.name);
+        Node { name, inputs, outputs, attributes, ..node }
     }
 
     fn weight(&mut self, value: ValueId) -> Option<Weight> {

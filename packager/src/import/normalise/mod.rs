@@ -6,6 +6,7 @@ mod dead;
 mod dedup;
 mod fold;
 mod identity;
+mod targets;
 mod uses;
 
 use super::error::{ImportError, Place, Problem, Why};
@@ -52,6 +53,7 @@ pub(super) fn normalise(model: &mut Model, engine: &dyn Engine) -> Result<Tally,
         let before = tally.total();
         infer::all(model).map_err(contradiction)?;
         fold::constants(model, engine, &mut failed, &mut tally);
+        targets::constant(model, &mut tally);
         branches::inline(model, &mut tally);
         identity::remove(model, &mut tally);
         batch_norm::fold(model, &mut tally);

@@ -21,6 +21,8 @@ type Rule = fn(Node, u32, &mut Emit<'_>) -> Result<(), Why>;
 /// Operator of `ai.onnx`, first version that needs no rewriting, and the rule for those before it.
 const RULES: &[(&str, u32, Rule)] = &[
     ("BatchNormalization", 14, normalisation::batch_normalization),
+    ("Cast", ALWAYS, values::cast),
+    ("CastLike", ALWAYS, values::cast),
     ("Clip", 11, values::clip),
     ("DFT", 20, values::dft),
     ("Dropout", 12, values::dropout),
@@ -29,6 +31,7 @@ const RULES: &[(&str, u32, Rule)] = &[
     ("Hardmax", 13, softmax::flattened),
     ("LogSoftmax", 13, softmax::flattened),
     ("Pad", 11, values::pad),
+    ("QuantizeLinear", ALWAYS, values::cast),
     ("ReduceL1", 18, axes::to_input),
     ("ReduceL2", 18, axes::to_input),
     ("ReduceLogSum", 18, axes::to_input),

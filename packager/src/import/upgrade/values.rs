@@ -52,6 +52,14 @@ pub(super) fn dropout(mut node: Node, version: u32, emit: &mut Emit<'_>) -> Resu
     Ok(())
 }
 
+/// How casts round and saturate matters to 8-bit and 4-bit floating-point types only, which bundles do not have.
+pub(super) fn cast(mut node: Node, _version: u32, emit: &mut Emit<'_>) -> Result<(), Why> {
+    take_int(&mut node, "saturate")?;
+    node.take("round_mode");
+    emit.push(node);
+    Ok(())
+}
+
 /// `DFT` before opset 20: the axis becomes an input. It was 1 when it was not stated.
 pub(super) fn dft(mut node: Node, _version: u32, emit: &mut Emit<'_>) -> Result<(), Why> {
     let axis = take_int(&mut node, "axis")?.unwrap_or(1);
