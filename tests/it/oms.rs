@@ -15,7 +15,7 @@ use pannier_bundle::write::with_signatures;
 use pannier_bundle::{Bundle, Code, Limits};
 use pannier_packager::sign::PrivateKey;
 
-use crate::support::{Failures, python, temp_dir};
+use crate::support::{Failures, packager, python, temp_dir};
 use crate::trust::fixture::{key, sealed, signed, unpack};
 
 /// `model_signing` with these arguments.
@@ -114,6 +114,29 @@ fn the_reference_tool_accepts_an_unpacked_bundle_and_nothing_else() {
         });
     }
     failures.assert_none();
+}
+
+/// The first signature lies in the folder and the second beside it, so that the tool can check either.
+#[test]
+fn what_packager_unpacks_the_reference_tool_accepts() {
+    let root = temp_dir();
+    let path = |name: &str| root.path().join(name).to_str().expect("UTF-8").to_owned();
+    for (seed, name) in [(1, "1.pub"), (2, "2.pub")] {
+        fs::write(path(name), key(seed).public_key().to_pem()).expect("a file");
+    }
+    fs::write(path("small.pannier"), signed(&sealed("1.0.0"), &[1, 2])).expect("a file");
+    packager(root.path(), ["unpack", "small.pannier", "small", "--key", "1.pub"]).expect(0);
+
+    let (folder, first, second) = (path("small"), path("small/model.sig"), path("small.sig1"));
+    let verify = |signature: &str, public: &str, more: &[&str]| {
+        let arguments = ["verify", "key", &folder, "--signature", signature, "--public_key", &path(public)];
+        model_signing(&[&arguments[..], more].concat()).status.success()
+    };
+    assert!(verify(&first, "1.pub", &[]), "the first signature");
+    assert!(verify(&second, "2.pub", &["--ignore-paths", &first]), "the second signature");
+    assert!(!verify(&second, "1.pub", &["--ignore-paths", &first]), "the second signature with the first key");
+    flip(path("small/weights/0").as_ref());
+    assert!(!verify(&first, "1.pub", &[]), "a byte of the weights");
 }
 
 #[test]
