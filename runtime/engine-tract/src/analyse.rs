@@ -5,8 +5,9 @@
 
 use crate::stop::{self, Limits};
 use std::collections::{BTreeSet, HashMap};
-use tract_onnx::prelude::{InferenceFact, InferenceModel, OutletId, TVec, TractResult, tvec};
+use tract_onnx::prelude::{DatumType, InferenceFact, InferenceModel, OutletId, TVec, TractResult, tvec};
 use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::bail;
 
 /// Analyses a model until nothing more becomes known. With `obstinate`, nodes that cannot be analysed are left alone.
 ///
@@ -73,6 +74,7 @@ fn analyse_node(model: &mut InferenceModel, id: usize) -> TractResult<Vec<(Outle
 fn check_result(model: &InferenceModel, id: usize, limits: &Limits<'_>) -> TractResult<()> {
     let node = model.node(id);
     let (inputs, outputs) = model.node_facts(id)?;
+    check_operands(&node.name, &node.op.name(), &inputs, limits)?;
     if inputs.is_empty() || !inputs.iter().all(|fact| fact.value.is_concrete()) {
         return Ok(());
     }
@@ -91,4 +93,36 @@ fn check_fact(node: &str, fact: &InferenceFact, limits: &Limits<'_>) -> TractRes
     let Some(dims) = dims else { return Ok(()) };
     let element_bytes = fact.datum_type.concretize().map_or(1, |datum| datum.size_of());
     Ok(limits.check_tensor(node, stop::size_bytes(dims, element_bytes))?)
+}
+
+/// Refuses operands that say how large a result is to be and do not fit 32 bits: tract would silently take their low
+/// half.
+fn check_operands(node: &str, op: &str, inputs: &[&InferenceFact], limits: &Limits<'_>) -> TractResult<()> {
+    let operands = match op {
+        "ConstantOfShape" | "Range" => inputs,
+        "MultiBroadcastTo" | "Tile" | "Reshape" => inputs.get(1..).unwrap_or_default(),
+        _ => return Ok(()),
+    };
+    let values = operands.iter().map(|fact| Some(integers(fact)?)).collect::<Option<Vec<_>>>();
+    let Some(values) = values else { return Ok(()) };
+    let values = values.concat();
+    if values.iter().all(|value| i32::try_from(*value).is_ok()) {
+        return Ok(());
+    }
+    let elements = match (op, values.as_slice()) {
+        ("Range", [start, end, step]) if *step != 0 => {
+            let elements = (i128::from(*end) - i128::from(*start)) / i128::from(*step);
+            u64::try_from(elements.max(0)).unwrap_or(u64::MAX)
+        }
+        _ => stop::size_bytes(values.iter().copied(), 1),
+    };
+    limits.check_tensor(node, elements)?;
+    bail!("{op} with a number beyond 32 bits is not supported")
+}
+
+/// The integers of a small tensor whose value is known.
+fn integers(fact: &InferenceFact) -> Option<Vec<i64>> {
+    let tensor =
+        fact.value.concretize().filter(|tensor| tensor.len() <= 64 && tensor.datum_type() == DatumType::I64)?;
+    Some(tensor.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
 }

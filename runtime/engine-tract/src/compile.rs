@@ -32,7 +32,8 @@ pub(crate) struct Parsed {
 /// message leaves them out, tract makes an unresolved source of each, and that becomes a constant here.
 pub(crate) fn parse(program: &Program) -> Result<Parsed, EngineError> {
     let Proto { model: message, nodes, symbols } = proto::proto(program)?;
-    let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    crate::ops::register(&mut onnx);
     let parsed = stop::catch(|| onnx.parse(&message, None)).map_err(|failure| failure.invalid(&nodes))?;
     let ParseResult { mut model, outlets_by_name, .. } = parsed;
 

@@ -8,6 +8,7 @@ mod analyse;
 mod compile;
 mod dtype;
 mod infer;
+mod ops;
 mod plan;
 mod prepared;
 mod proto;

@@ -49,27 +49,44 @@ impl TractPrepared {
         let Some(shapes) = shapes.collect::<Option<Vec<_>>>() else { return Ok(()) };
         match self.plan_for(Key { values: vec![None; shapes.len()], shapes }, budget) {
             // Values may be missing that the first run will bring.
-            Err(EngineError::InvalidGraph { .. }) if self.steering.contains(&true) => Ok(()),
+            Err(error) if self.steering.contains(&true) && may_lack_values(&error) => Ok(()),
             result => result.map(|_| ()),
         }
     }
 
-    /// The plan for these inputs, and which of them are constants in it.
-    fn plan(&self, inputs: &[TensorView<'_>], budget: &RunBudget<'_>) -> Result<(Arc<Plan>, Vec<bool>), EngineError> {
+    /// Runs with a plan for these shapes; if there can be none, or it fails, with one for the values of the inputs that
+    /// steer shapes as well.
+    fn run_plan(&self, inputs: &[TensorView<'_>], budget: &RunBudget<'_>) -> Result<TVec<TValue>, EngineError> {
         let shapes: Vec<_> = inputs.iter().map(|input| input.shape().to_vec()).collect();
         let constant = steer::small(&self.steering, inputs);
         let steerable = constant.contains(&true);
         if !steerable || !self.needs_values.load(Ordering::Relaxed) {
             let key = Key { values: vec![None; shapes.len()], shapes: shapes.clone() };
-            match self.plan_for(key, budget) {
-                Err(EngineError::InvalidGraph { .. }) if steerable => {}
-                result => return Ok((result?, vec![false; inputs.len()])),
+            match self.run_key(key, inputs, budget) {
+                Err(error) if steerable && may_lack_values(&error) => {}
+                result => return result,
             }
         }
         let values = constant.iter().zip(inputs).map(|(constant, input)| constant.then(|| input.to_tensor())).collect();
-        let plan = self.plan_for(Key { shapes, values }, budget)?;
+        let outputs = self.run_key(Key { shapes, values }, inputs, budget)?;
         self.needs_values.store(true, Ordering::Relaxed);
-        Ok((plan, constant))
+        Ok(outputs)
+    }
+
+    fn run_key(
+        &self,
+        key: Key,
+        inputs: &[TensorView<'_>],
+        budget: &RunBudget<'_>,
+    ) -> Result<TVec<TValue>, EngineError> {
+        let fed = inputs.iter().zip(&key.values).filter(|(_, value)| value.is_none());
+        let fed = fed.map(|(view, _)| Some(tensors::to_tract(*view)?.into_tvalue())).collect::<Option<TVec<TValue>>>();
+        let failed = |failure: Failure| failure.failed(&self.parsed.nodes);
+        let fed = fed.ok_or_else(|| failed(Failure::Text("an input has a type that tract does not have".into())))?;
+        let plan = self.plan_for(key, budget)?;
+        let outputs = plan.run(fed, budget).map_err(failed)?;
+        self.peak_bytes.fetch_max(plan.peak_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(outputs)
     }
 
     /// A plan that is kept, or a new one. Two threads may make the same plan at once; neither waits for the other.
@@ -92,15 +109,7 @@ impl TractPrepared {
 impl Prepared for TractPrepared {
     fn run(&self, inputs: &[TensorView<'_>], budget: &RunBudget<'_>) -> Result<Vec<Tensor>, EngineError> {
         check_inputs(&self.graph, inputs)?;
-        let (plan, constant) = self.plan(inputs, budget)?;
-        let fed = inputs.iter().zip(&constant).filter(|(_, constant)| !**constant);
-        let values =
-            fed.map(|(view, _)| Some(tensors::to_tract(*view)?.into_tvalue())).collect::<Option<TVec<TValue>>>();
-        let failed = |failure: Failure| failure.failed(&self.parsed.nodes);
-        let values =
-            values.ok_or_else(|| failed(Failure::Text("an input has a type that tract does not have".into())))?;
-        let outputs = plan.run(values, budget).map_err(failed)?;
-        self.peak_bytes.fetch_max(plan.peak_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        let outputs = self.run_plan(inputs, budget)?;
         outputs.iter().map(|value| tensors::from_tract(value)).collect()
     }
 
@@ -113,4 +122,9 @@ impl Prepared for TractPrepared {
             planned: false,
         }
     }
+}
+
+/// Whether the error may be that a value was not known when the plan was made.
+fn may_lack_values(error: &EngineError) -> bool {
+    matches!(error, EngineError::InvalidGraph { .. } | EngineError::Unsupported { .. } | EngineError::Failed { .. })
 }

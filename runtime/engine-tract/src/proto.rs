@@ -20,25 +20,38 @@ pub(crate) struct Proto {
     pub(crate) symbols: Vec<String>,
 }
 
-/// What to call a node in a message: its own name, or its operator if it has none.
-pub(crate) struct NodeNames(Vec<String>);
+/// What to call our nodes in a message, by the number in tract's name for them.
+pub(crate) struct NodeNames(Vec<NodeName>);
+
+struct NodeName {
+    /// Its own name, or its operator if it has none.
+    name: String,
+    op: String,
+}
 
 impl NodeNames {
     /// Our name of a node that tract calls `n7`, `n7.bias` or the like; tract's own if it is none of ours.
     pub(crate) fn of<'a>(&'a self, tract_name: &'a str) -> &'a str {
-        self.find(tract_name).unwrap_or(tract_name)
+        self.find(tract_name).map_or(tract_name, |node| &node.name)
     }
 
     /// Our name of the first node that a text of tract mentions.
     pub(crate) fn mentioned(&self, text: &str) -> String {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        words.into_iter().find_map(|word| self.find(word)).unwrap_or_default().to_string()
+        self.first(text).map(|node| node.name.clone()).unwrap_or_default()
     }
 
-    fn find(&self, tract_name: &str) -> Option<&str> {
-        let digits = tract_name.strip_prefix('n')?;
-        let digits = digits.split(|c: char| !c.is_ascii_digit()).next()?;
-        self.0.get(digits.parse::<usize>().ok()?).map(String::as_str)
+    /// The operator of the first node that a text of tract mentions.
+    pub(crate) fn operator(&self, text: &str) -> String {
+        self.first(text).map(|node| node.op.clone()).unwrap_or_default()
+    }
+
+    fn first(&self, text: &str) -> Option<&NodeName> {
+        text.split(|c: char| !c.is_ascii_alphanumeric()).find_map(|word| self.find(word))
+    }
+
+    fn find(&self, tract_name: &str) -> Option<&NodeName> {
+        let digits = tract_name.strip_prefix('n')?.split('.').next()?;
+        self.0.get(digits.parse::<usize>().ok()?)
     }
 }
 
@@ -48,7 +61,8 @@ impl NodeNames {
 /// [`EngineError::InvalidGraph`] for a nested weight whose bytes are not there.
 pub(crate) fn proto(program: &Program) -> Result<Proto, EngineError> {
     let mut writer = Writer { program, nodes: Vec::new(), symbols: BTreeMap::new() };
-    let graph = writer.body(&program.graph.body, false)?;
+    let mut graph = writer.body(&program.graph.body, false)?;
+    lead_weights_out(&program.graph.body, &mut graph);
     let mut opset_import = vec![pb::OperatorSetIdProto { domain: String::new(), version: i64::from(OPSET) }];
     for (domain, version) in &program.graph.domains {
         opset_import.push(pb::OperatorSetIdProto { domain: domain.clone(), version: i64::from(*version) });
@@ -67,9 +81,25 @@ pub(crate) fn value_name(value: ValueId) -> String {
     format!("v{}", value.0)
 }
 
+/// An output that is a weight gets a node of its own: tract looks for outputs before we bring the weights.
+fn lead_weights_out(body: &Body, graph: &mut pb::GraphProto) {
+    for (index, (value, output)) in body.outputs.iter().zip(&mut graph.output).enumerate() {
+        if body.weights.iter().any(|weight| weight.value == *value) {
+            output.name = format!("output{index}");
+            graph.node.push(pb::NodeProto {
+                name: output.name.clone(),
+                op_type: "Identity".into(),
+                input: vec![value_name(*value)],
+                output: vec![output.name.clone()],
+                ..Default::default()
+            });
+        }
+    }
+}
+
 struct Writer<'a> {
     program: &'a Program,
-    nodes: Vec<String>,
+    nodes: Vec<NodeName>,
     symbols: BTreeMap<String, usize>,
 }
 
@@ -95,9 +125,15 @@ impl Writer<'_> {
 
     fn node(&mut self, node: &Node) -> Result<pb::NodeProto, EngineError> {
         let index = self.nodes.len();
-        self.nodes.push(if node.name.is_empty() { node.op.clone() } else { node.name.clone() });
-        let attribute =
-            node.attributes.iter().map(|(name, value)| self.attribute(name, value)).collect::<Result<_, _>>()?;
+        let name = if node.name.is_empty() { &node.op } else { &node.name };
+        self.nodes.push(NodeName { name: name.clone(), op: node.op.clone() });
+        let attributes = node.attributes.iter().map(|(name, value)| self.attribute(name, value));
+        let mut attribute = attributes.collect::<Result<Vec<_>, _>>()?;
+        // tract's default is a zero of binary64, the standard's one of binary32.
+        if node.op == "ConstantOfShape" && node.attribute("value").is_none() {
+            let zero = Literal { dtype: DType::F32, shape: vec![1], bytes: vec![0; 4] };
+            attribute.push(self.attribute("value", &Attribute::Tensor(zero))?);
+        }
         Ok(pb::NodeProto {
             name: format!("n{index}"),
             op_type: node.op.clone(),

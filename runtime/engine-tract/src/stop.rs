@@ -1,7 +1,7 @@
 //! What ends work inside tract before its time: our budgets, its errors, its panics.
 
 use crate::proto::NodeNames;
-use pannier_engine::{EngineError, Interrupt, RunBudget, Watch};
+use pannier_engine::{EngineError, Interrupt, RunBudget, Unsupported, Watch};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tract_onnx::prelude::{TractError, TractResult};
 
@@ -55,6 +55,17 @@ pub(crate) fn size_bytes(dims: impl IntoIterator<Item = i64> + Clone, element_by
     dims.into_iter().fold(element_bytes as u64, |size, dim| size.saturating_mul(dim.unsigned_abs()))
 }
 
+/// How tract says that it lacks something, as opposed to that something is wrong.
+const LACKING: &[&str] = &[
+    "not supported",
+    "unsupported",
+    "not implemented",
+    "unimplemented",
+    "can not be typed",
+    "unknown datumtype",
+    "is not a number",
+];
+
 /// What ended a piece of work.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -74,9 +85,16 @@ impl From<TractError> for Failure {
 }
 
 impl Failure {
-    /// The error of preparing a graph.
+    /// The error of preparing a graph: something that tract does not have, or a graph that breaks a rule.
     pub(crate) fn invalid(self, nodes: &NodeNames) -> EngineError {
-        self.into_error(nodes, |node, reason| EngineError::InvalidGraph { node, reason })
+        self.into_error(nodes, |node, reason| {
+            let lowercase = reason.to_lowercase();
+            if LACKING.iter().any(|phrase| lowercase.contains(phrase)) {
+                let op = nodes.operator(&reason);
+                return EngineError::Unsupported { engine: "tract", nodes: vec![Unsupported { op, node, reason }] };
+            }
+            EngineError::InvalidGraph { node, reason }
+        })
     }
 
     /// The error of running it.

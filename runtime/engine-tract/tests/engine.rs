@@ -301,7 +301,7 @@ fn a_small_file_cannot_ask_for_a_terabyte() {
     let tile = one_node("Tile", &[(DType::F32, &[fixed(1)]), (DType::I64, &[fixed(1)])], &[]);
     cases.push(("repetition", tile, vec![floats(&[1], &[1.0]), ints(&[huge])]));
 
-    // Its length is not in any shape: the sum of what comes in.
+    // Its length is in no shape: the sum of what comes in.
     let mut builder = ProgramBuilder::new();
     let x = builder.input("x", DType::I64, &[symbol("n")]);
     let axes = builder.weight("axes", &ints(&[0]));
@@ -317,7 +317,7 @@ fn a_small_file_cannot_ask_for_a_terabyte() {
         for (name, program, inputs) in &cases {
             let outcome = TractEngine::new().prepare(program, &budget);
             let outcome = outcome.and_then(|prepared| run_within(&*prepared, inputs, &budget));
-            let outcome = outcome.inspect(|outputs| println!("{name} {outputs:?}")).map(|outputs| outputs.len()).map_err(|error| (error.code(), error.to_string()));
+            let outcome = outcome.map(|outputs| outputs.len()).map_err(|error| (error.code(), error.to_string()));
             assert_eq!(
                 outcome.clone().map_err(|it| it.0),
                 Err(Code::MemoryBudget),
@@ -333,7 +333,6 @@ fn what_breaks_inside_tract_is_an_error() {
     let cases = [
         ("contradicting shapes", one_node("Add", &[(DType::F32, &[fixed(2)]), (DType::F32, &[fixed(3)])], &[])),
         ("an attribute is missing", one_node("Concat", &[(DType::F32, &[fixed(2)])], &[])),
-        ("an axis out of range", one_node("Softmax", &[(DType::F32, &[fixed(2)])], &[("axis", Attribute::Int(7))])),
         (
             "an attribute of another type",
             one_node("Softmax", &[(DType::F32, &[fixed(2)])], &[("axis", Attribute::Float(1.0))]),
@@ -343,14 +342,6 @@ fn what_breaks_inside_tract_is_an_error() {
         (
             "a permutation that is none",
             one_node("Transpose", &[(DType::F32, &[fixed(2), fixed(2)])], &[("perm", Attribute::Ints(vec![0, 9]))]),
-        ),
-        (
-            "a kernel larger than its input",
-            one_node(
-                "MaxPool",
-                &[(DType::F32, &[fixed(1), fixed(1), fixed(2)])],
-                &[("kernel_shape", Attribute::Ints(vec![5]))],
-            ),
         ),
         (
             "strides of nothing",
@@ -383,8 +374,170 @@ fn what_breaks_inside_tract_is_an_error() {
         let outcome = run(&program, &inputs);
         let error = outcome.expect_err(name);
         println!("{name}: {error}");
-        assert!(matches!(error.code(), Code::InvalidModel | Code::Failed), "{name}: {error}");
+        assert!(
+            matches!(error.code(), Code::InvalidModel | Code::Failed | Code::UnsupportedOperator),
+            "{name}: {error}"
+        );
         assert!(error.to_string().len() < 700, "{name}: {error}");
+    }
+}
+
+#[test]
+fn what_tract_alone_gets_wrong_comes_out_right() {
+    const INF: f32 = f32::INFINITY;
+    let axes = |values: &[i64]| ints(values);
+    // Each program: an operator, its inputs, attributes, and the answer.
+    let cases: Vec<(&str, &str, Vec<Tensor>, Vec<(&str, Attribute)>, Tensor)> = vec![
+        ("a sum beyond 32 bits", "ReduceSum", vec![ints(&[1 << 33, 1, 2]), axes(&[0])], vec![], ints(&[(1 << 33) + 3])),
+        (
+            "the largest of -inf",
+            "ReduceMax",
+            vec![floats(&[2], &[-INF, -INF]), axes(&[0])],
+            vec![],
+            floats(&[1], &[-INF]),
+        ),
+        (
+            "the smallest of nothing",
+            "ReduceMin",
+            vec![floats(&[0, 2], &[]), axes(&[0])],
+            vec![("keepdims", Attribute::Int(0))],
+            floats(&[2], &[INF, INF]),
+        ),
+        (
+            "of both axes",
+            "ReduceMax",
+            vec![floats(&[2, 2], &[1.0, 4.0, 3.0, 2.0]), axes(&[-1, 0])],
+            vec![],
+            floats(&[1, 1], &[4.0]),
+        ),
+        (
+            "of no axes",
+            "ReduceMax",
+            vec![floats(&[2], &[1.0, 2.0]), axes(&[])],
+            vec![("noop_with_empty_axes", Attribute::Int(1))],
+            floats(&[2], &[1.0, 2.0]),
+        ),
+        (
+            "of booleans",
+            "ReduceMin",
+            vec![Tensor::from_bools([2], &[true, false]).unwrap(), axes(&[0])],
+            vec![],
+            Tensor::from_bools([1], &[false]).unwrap(),
+        ),
+        ("zeros of the standard's type", "ConstantOfShape", vec![ints(&[2])], vec![], floats(&[2], &[0.0, 0.0])),
+        (
+            "a compressed axis",
+            "Compress",
+            vec![floats(&[2, 2], &[1.0, 2.0, 3.0, 4.0]), Tensor::from_bools([2], &[false, true]).unwrap()],
+            vec![("axis", Attribute::Int(-1))],
+            floats(&[2, 1], &[2.0, 4.0]),
+        ),
+        (
+            "to the end, as exporters write it",
+            "Slice",
+            vec![floats(&[3], &[1.0, 2.0, 3.0]), ints(&[1]), ints(&[i64::MAX])],
+            vec![],
+            floats(&[2], &[2.0, 3.0]),
+        ),
+        (
+            "backwards to the start",
+            "Slice",
+            vec![floats(&[3], &[1.0, 2.0, 3.0]), ints(&[-1]), ints(&[i64::MIN]), ints(&[0]), ints(&[-1])],
+            vec![],
+            floats(&[3], &[3.0, 2.0, 1.0]),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, op, inputs, attributes, expected) in cases {
+        // Operands as inputs of the run, and as weights.
+        for constant in [false, true] {
+            let mut builder = ProgramBuilder::new();
+            let mut values = Vec::new();
+            for (index, input) in inputs.iter().enumerate() {
+                let dims: Vec<Dim> = input.shape().iter().map(|dim| fixed(*dim as u64)).collect();
+                values.push(match constant && (index > 0 || op == "ConstantOfShape") {
+                    true => builder.weight(&format!("x{index}"), input),
+                    false => builder.input(&format!("x{index}"), input.dtype(), &dims),
+                });
+            }
+            let y = builder.node_attributes(op, &values, &attributes);
+            builder.output("y", y);
+            let program = builder.build();
+            let given = &inputs[..program.graph.body.inputs.len()];
+            let found = run(&program, given);
+            if found != Ok(vec![expected.clone()]) {
+                wrong.push(format!("{name} (constant: {constant}): {found:?}, expected {expected:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn quantized_products_saturate_on_both_sides() {
+    // y = saturate(round(a * b * 0.5 / 0.25)): one number each.
+    let mut builder = ProgramBuilder::new();
+    let (a, b) =
+        (builder.input("a", DType::I8, &[fixed(1), fixed(1)]), builder.input("b", DType::I8, &[fixed(1), fixed(1)]));
+    let half = builder.weight("half", &Tensor::scalar(0.5f32));
+    let one = builder.weight("one", &Tensor::scalar(1f32));
+    let quarter = builder.weight("quarter", &Tensor::scalar(0.25f32));
+    let zero = builder.weight("zero", &Tensor::scalar(0i8));
+    let y = builder.node("QLinearMatMul", &[a, half, zero, b, one, zero, quarter, zero]);
+    builder.output("y", y);
+    let prepared = prepare(&builder.build()).unwrap();
+    for (a, b, expected) in [(3, 4, 24), (-3, 4, -24), (100, 100, 127), (-100, 100, -128), (-128, -128, 127)] {
+        let inputs = [a, b].map(|value: i8| Tensor::from_slice([1, 1], &[value]).unwrap());
+        let outputs = run_within(&*prepared, &inputs, &RunBudget::default());
+        assert_eq!(outputs, Ok(vec![Tensor::from_slice([1, 1], &[expected as i8]).unwrap()]), "{a} {b}");
+    }
+}
+
+#[test]
+fn weights_may_be_outputs() {
+    let mut builder = ProgramBuilder::new();
+    let w = builder.weight("w", &ints(&[1, 2]));
+    builder.output("w", w);
+    assert_eq!(run(&builder.build(), &[]), Ok(vec![ints(&[1, 2])]));
+}
+
+#[test]
+fn loops_start_afresh_in_every_run() {
+    // The running sum of a sequence.
+    let mut builder = ProgramBuilder::new();
+    let start = builder.weight("start", &Tensor::scalar(0f32));
+    let x = builder.input("x", DType::F32, &[symbol("n")]);
+    let [sum, item, next, out] = ["sum", "item", "next", "out"].map(|name| builder.value(name));
+    let node = |op: &str, inputs: &[ValueId], output| Node {
+        name: op.into(),
+        domain: String::new(),
+        op: op.into(),
+        inputs: inputs.iter().copied().map(Some).collect(),
+        outputs: vec![Some(output)],
+        attributes: vec![],
+    };
+    let input = |value| Input { value, dtype: Some(DType::F32), shape: Some(vec![]) };
+    let body = Body {
+        inputs: vec![input(sum), input(item)],
+        outputs: vec![next, out],
+        nodes: vec![node("Add", &[sum, item], next), node("Identity", &[next], out)],
+        weights: vec![],
+    };
+    let [last, sums] = ["last", "sums"].map(|name| builder.value(name));
+    builder.node_with(Node {
+        outputs: vec![Some(last), Some(sums)],
+        attributes: vec![
+            ("body".into(), Attribute::Body(Box::new(body))),
+            ("num_scan_inputs".into(), Attribute::Int(1)),
+        ],
+        ..node("Scan", &[start, x], last)
+    });
+    builder.output("last", last);
+    builder.output("sums", sums);
+    let prepared = prepare(&builder.build()).unwrap();
+    for _ in 0..3 {
+        let outputs = run_within(&*prepared, &[floats(&[3], &[1.0, 2.0, 3.0])], &RunBudget::default());
+        assert_eq!(outputs, Ok(vec![Tensor::scalar(6f32), floats(&[3], &[1.0, 3.0, 6.0])]));
     }
 }
 

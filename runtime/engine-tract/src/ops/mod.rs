@@ -1,0 +1,35 @@
+//! Operators that tract computes wrongly or only in part, built anew from its parts.
+
+mod compress;
+mod qlinear_matmul;
+mod reduce;
+
+use tract_onnx::model::{Onnx, ParsingContext};
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_hir::internal::{InferenceOp, TractResult, expand};
+
+/// What a builder gives: the operator, and the names that it takes from around its node.
+type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// Puts our builders in the place of tract's.
+pub(crate) fn register(onnx: &mut Onnx) {
+    onnx.op_register.insert("Compress", compress);
+    onnx.op_register.insert("QLinearMatMul", |_, _| Ok((expand(qlinear_matmul::QLinearMatMul), vec![])));
+    onnx.op_register.insert("ReduceMax", |_, node| reduce(node, reduce::Kind::Largest));
+    onnx.op_register.insert("ReduceMin", |_, node| reduce(node, reduce::Kind::Smallest));
+    onnx.op_register.insert("ReduceSum", |_, node| reduce(node, reduce::Kind::Sum));
+}
+
+fn compress(_: &ParsingContext, node: &NodeProto) -> Built {
+    Ok((expand(compress::Compress { axis: node.get_attr_opt("axis")? }), vec![]))
+}
+
+fn reduce(node: &NodeProto, kind: reduce::Kind) -> Built {
+    let op = reduce::Reduce {
+        kind,
+        keep_dims: node.get_attr_opt("keepdims")?.unwrap_or(1i64) != 0,
+        none_is_all: node.get_attr_opt("noop_with_empty_axes")?.unwrap_or(0i64) == 0,
+        has_axes: node.input.len() == 2,
+    };
+    Ok((expand(op), vec![]))
+}
