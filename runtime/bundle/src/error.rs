@@ -133,6 +133,14 @@ pub enum Error {
         /// What the system said.
         cause: String,
     },
+    /// The machine has not enough memory for a part whose size is within the limits.
+    #[error("{what} does not fit this machine's memory: {size_bytes} bytes")]
+    Memory {
+        /// The part.
+        what: String,
+        /// Its size in bytes.
+        size_bytes: u64,
+    },
     /// A section that is to be written breaks a rule.
     #[error("section `{section}` cannot be written: {cause}")]
     Write {
@@ -164,6 +172,7 @@ impl Error {
             Error::Decode { .. } => Code::Corrupt,
             Error::Truncated { .. } => Code::Truncated,
             Error::Limit { .. } => Code::Limit,
+            Error::Memory { .. } => Code::MemoryBudget,
             Error::Trust(error) => error.code(),
             Error::NoSection { .. } | Error::BufferSize { .. } | Error::Write { .. } => Code::Failed,
             Error::Read { .. } => Code::InputMissing,

@@ -15,7 +15,7 @@ use crate::limits::{Limits, Quantity};
 use crate::manifest::Manifest;
 use crate::prefix::Prefix;
 use crate::semantics;
-use crate::source::{Source, too_large};
+use crate::source::Source;
 use crate::versioned::decode_versioned;
 
 /// Name of the section that every bundle has.
@@ -114,9 +114,10 @@ impl<S: Source> Reader<S> {
 
 /// A zeroed buffer of `size_bytes`, which were compared with a limit before.
 pub(crate) fn zeroed(size_bytes: u64, what: &str) -> Result<Vec<u8>, Error> {
-    let size = usize::try_from(size_bytes).map_err(|_| too_large(what))?;
+    let too_large = || Error::Memory { what: what.to_string(), size_bytes };
+    let size = usize::try_from(size_bytes).map_err(|_| too_large())?;
     let mut buffer = Vec::new();
-    buffer.try_reserve_exact(size).map_err(|_| too_large(what))?;
+    buffer.try_reserve_exact(size).map_err(|_| too_large())?;
     buffer.resize(size, 0);
     Ok(buffer)
 }

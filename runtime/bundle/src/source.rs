@@ -1,6 +1,5 @@
 //! Where the bytes of a bundle come from.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::error::Error;
@@ -76,9 +75,4 @@ fn ends_early(offset: u64, wanted: usize, size_bytes: u64) -> Error {
         expected_bytes: offset.saturating_add(bytes(wanted)),
         actual_bytes: size_bytes,
     }
-}
-
-/// The error of a part that is to be allocated and cannot be, on this machine.
-pub(crate) fn too_large(what: &str) -> Error {
-    Error::Read { what: what.to_string(), cause: "it does not fit this machine's memory".to_string() }
 }

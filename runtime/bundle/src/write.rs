@@ -20,9 +20,6 @@ use crate::trust;
 mod encode;
 mod pieces;
 
-#[cfg(test)]
-mod tests;
-
 pub use encode::{LEVEL, WINDOW_LOG};
 pub use pieces::MERGE_BYTES;
 
