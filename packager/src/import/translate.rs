@@ -5,7 +5,7 @@ use super::emit::Emit;
 use super::error::{ImportError, Place, Problems, Why};
 use super::functions::{Arguments, Functions};
 use super::infer;
-use super::model::Model;
+use super::model::{Model, Type};
 use super::options::{Declared, ImportOptions};
 use super::symbols::Symbols;
 use super::{attributes, constant, schema, sort, tensor, upgrade};
@@ -61,7 +61,7 @@ pub(super) fn translate(
     };
     let outputs = translator.declared_outputs(&graph);
     let frame = Frame { opsets: &opsets, arguments: &Arguments::default(), depth: 0, calls: 0 };
-    translator.model.body = translator.graph(graph, &frame, true)?;
+    translator.model.body = translator.graph(graph, &frame, Role::Main)?;
     translator.problems.finish()?;
     Ok(Translated { model: translator.model, symbols: translator.symbols, outputs })
 }
@@ -78,6 +78,13 @@ pub(super) struct Translator<'a> {
     nodes: usize,
 }
 
+/// What a graph is for.
+enum Role<'a> {
+    Main,
+    /// Inside a node, with what is known of its inputs.
+    Nested(&'a [Type]),
+}
+
 /// Where the translator is.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
@@ -91,7 +98,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl Translator<'_> {
-    fn graph(&mut self, mut graph: pb::GraphProto, frame: &Frame<'_>, main: bool) -> Result<Body, ImportError> {
+    fn graph(&mut self, mut graph: pb::GraphProto, frame: &Frame<'_>, role: Role<'_>) -> Result<Body, ImportError> {
         if frame.depth > MOST_DEPTH {
             let (found, limit) = (frame.depth.into(), MOST_DEPTH.into());
             return Err(ImportError::Limit { what: "levels of nested graphs", found, limit });
@@ -103,7 +110,10 @@ impl Translator<'_> {
         let initialised: BTreeSet<String> = graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
         // Up to IR version 3 every initialiser is also listed as an input.
         graph.input.retain(|input| !initialised.contains(&input.name));
-        let inputs = if main { self.main_inputs(&graph.input)? } else { self.nested_inputs(&graph.input) };
+        let (main, inputs) = match role {
+            Role::Main => (true, self.main_inputs(&graph.input)?),
+            Role::Nested(types) => (false, self.nested_inputs(&graph.input, types)),
+        };
         for tensor in &mut graph.initializer {
             self.initialiser(tensor);
         }
@@ -193,17 +203,20 @@ impl Translator<'_> {
         }
     }
 
-    /// Inputs of a nested graph. Their shapes may change from one iteration to the next: only types are taken over.
-    fn nested_inputs(&mut self, protos: &[pb::ValueInfoProto]) -> Vec<Input> {
+    /// Inputs of a nested graph, whose types follow from the node around it. What the file says is used where nothing
+    /// does, and only for the element type: shapes may change from one iteration to the next.
+    fn nested_inputs(&mut self, protos: &[pb::ValueInfoProto], types: &[Type]) -> Vec<Input> {
         let mut inputs = Vec::new();
-        for proto in protos {
-            let dtype = tensor_type(proto).and_then(|tensor| tensor::dtype(tensor.elem_type));
+        for (position, proto) in protos.iter().enumerate() {
             let Some(value) = self.define(&proto.name, None) else { continue };
-            match dtype {
-                Ok(dtype) => self.model.type_mut(value).dtype = Some(dtype),
-                Err(Why::NoType | Why::DType(_)) if proto.r#type.is_none() => {}
+            let declared = tensor_type(proto).and_then(|tensor| tensor::dtype(tensor.elem_type));
+            let mut r#type = types.get(position).cloned().unwrap_or_default();
+            match declared {
+                Ok(dtype) => r#type.dtype = r#type.dtype.or(Some(dtype)),
+                Err(Why::NoType) => {}
                 Err(why) => self.problems.push(Place::Input(proto.name.clone()), why),
             }
+            *self.model.type_mut(value) = r#type;
             inputs.push(Input { value, dtype: None, shape: None });
         }
         inputs
@@ -312,7 +325,8 @@ impl Translator<'_> {
             return Ok(());
         }
         let name = node_name(&proto);
-        let attributes = self.attributes(std::mem::take(&mut proto.attribute), &place, frame)?;
+        let types = self.body_types(&proto, &inputs, version);
+        let attributes = self.attributes(std::mem::take(&mut proto.attribute), &place, frame, &types)?;
         let Some(attributes) = attributes else { return Ok(()) };
         if proto.domain.is_empty() && proto.op_type == "Constant" {
             match (constant::value(attributes), outputs.first()) {
@@ -342,12 +356,26 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// What is known of the inputs of the graph inside a node.
+    fn body_types(&self, proto: &pb::NodeProto, inputs: &[Option<ValueId>], version: u32) -> Vec<Type> {
+        let dtype = |value: &Option<ValueId>| value.and_then(|value| self.model.r#type(value).dtype);
+        let carried = |skip: usize| inputs.iter().skip(skip).map(dtype).map(|dtype| Type { dtype, ..Type::default() });
+        let scalar = |dtype| Type { dtype: Some(dtype), shape: Some(Vec::new()), elements: None };
+        match proto.op_type.as_str() {
+            "Loop" => [scalar(DType::I64), scalar(DType::Bool)].into_iter().chain(carried(2)).collect(),
+            // Opset 8 had an input before those of the body.
+            "Scan" => carried(usize::from(version < 9)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The attributes of a node, sorted; `None` if there is something wrong with one of them.
     fn attributes(
         &mut self,
         protos: Vec<pb::AttributeProto>,
         place: &Place,
         frame: &Frame<'_>,
+        types: &[Type],
     ) -> Result<Option<Vec<(String, Attribute)>>, ImportError> {
         let mut wrong = Vec::new();
         let mut attributes: BTreeMap<String, Attribute> = BTreeMap::new();
@@ -361,7 +389,7 @@ impl Translator<'_> {
             let value = match (attributes::kind(&proto), proto.g.take()) {
                 (AttributeType::Graph, Some(graph)) => {
                     let frame = Frame { depth: frame.depth + 1, ..*frame };
-                    Ok(Attribute::Body(Box::new(self.graph(graph, &frame, false)?)))
+                    Ok(Attribute::Body(Box::new(self.graph(graph, &frame, Role::Nested(types))?)))
                 }
                 _ => attributes::value(&mut proto, self.folder),
             };
