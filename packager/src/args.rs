@@ -404,7 +404,7 @@ pub struct RunArgs {
     /// Files to run on, each one a case; for a model with several inputs, INPUT=FILE for each; - for stdin
     #[arg(value_name = "FILE", required = true)]
     pub inputs: Vec<InputFile>,
-    /// Write the output tensors here (.npz)
+    /// Write the output tensors here (.npz; one of them also as .npy, or .png for a heatmap)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Feed each case's state from the case before it, instead of the state that the file holds

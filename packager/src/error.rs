@@ -97,7 +97,7 @@ pub enum Error {
     Content(crate::content::ContentError),
     /// The model file cannot be imported.
     #[error(transparent)]
-    Import(#[from] crate::import::ImportError),
+    Import(crate::import::ImportError),
     /// A bundle cannot or must not be built.
     #[error(transparent)]
     Build(#[from] crate::build::BuildError),
@@ -119,6 +119,7 @@ impl Error {
         match self {
             // These name their file already.
             Error::Read { .. } | Error::Write { .. } | Error::Exists { .. } | Error::InFile { .. } => self,
+            Error::Content(ref error) if error.names_file() => self,
             Error::Interrupted | Error::Different => self,
             error => Error::InFile { path: path.as_ref().to_owned(), error: Box::new(error) },
         }
@@ -189,6 +190,16 @@ impl From<crate::content::ContentError> for Error {
         match error {
             crate::content::ContentError::Read { what, source } => Error::Read { path: what.into(), cause: source },
             error => Error::Content(error),
+        }
+    }
+}
+
+impl From<crate::import::ImportError> for Error {
+    /// A file that cannot be read is reported as every other one.
+    fn from(error: crate::import::ImportError) -> Error {
+        match error {
+            crate::import::ImportError::Read { path, source } => Error::Read { path, cause: source },
+            error => Error::Import(error),
         }
     }
 }

@@ -108,7 +108,7 @@ fn signers<S: Source>(before: &Verified<S>, after: &Verified<S>) -> Signers {
 
 fn text(document: &Document) -> String {
     if document.same {
-        return format!("{} and {} hold the same\n", document.before, document.after);
+        return format!("{} and {}: no differences\n", document.before, document.after);
     }
     let mut text = format!("--- {}\n+++ {}\n", document.before, document.after);
     let changes = &document.changes;

@@ -144,51 +144,101 @@ fn indented(text: &str) -> String {
 fn example(code: Code) -> &'static str {
     match code {
         Code::Failed => {
-            "$ packager build model.onnx -o /dev/full\nerror[E_FAILED]: cannot write `/dev/full`: no space left on device"
+            "$ packager build model.onnx -o /dev/full\n\
+             error[E_FAILED]: cannot write `/dev/full`: no space left on device"
         }
         Code::Usage => {
-            "$ packager verify model.pannier\nerror[E_USAGE]: nothing says whom to trust\n  hint:     give --key FILE.pub or --policy FILE, or --allow-unsigned where anything may run"
+            "$ packager verify model.pannier\n\
+             error[E_USAGE]: nothing says whom to trust\n  \
+             hint:     give --key FILE.pub or --policy FILE, or --allow-unsigned where anything may run"
         }
         Code::InputMissing => {
-            "$ packager build modle.onnx\nerror[E_INPUT_MISSING]: cannot read `modle.onnx`: no such file or directory"
+            "$ packager inspect modle.pannier\n\
+             error[E_INPUT_MISSING]: cannot read `modle.pannier`: no such file or directory"
         }
         Code::Unsigned => {
-            "$ packager run model.pannier notes.txt --key publisher.pub\nerror[E_UNSIGNED]: ...\n$ packager sign model.pannier --key publisher.pem"
+            "$ packager run model.pannier notes.txt --key publisher.pub\n\
+             error[E_UNSIGNED]: the bundle is not signed\n\
+             $ packager sign model.pannier --key publisher.pem"
         }
         Code::UntrustedKey => {
-            "$ packager verify model.pannier --key somebody.pub\nerror[E_UNTRUSTED_KEY]: ...\n$ packager inspect model.pannier        # shows who signed\n$ packager key show somebody.pub        # shows whom you trust"
+            "$ packager verify model.pannier --key somebody.pub\n\
+             error[E_UNTRUSTED_KEY]: no trusted key signed the bundle; it claims to be signed by 9c11bfd3...\n\
+             $ packager key show somebody.pub        # shows whom you trust"
         }
         Code::Policy => {
-            "$ packager verify model.pannier --policy policy.toml\nerror[E_POLICY]: ...\n$ packager approve model.pannier --policy policy.toml --key approver.pem"
+            "$ packager verify model.pannier --policy policy.toml\n\
+             error[E_POLICY]: the policy wants 1 signer(s) in the role `approver`, found 0\n\
+             $ packager approve model.pannier --policy policy.toml --key approver.pem"
         }
-        Code::Expired => "$ packager verify model.pannier --policy policy.toml\nerror[E_EXPIRED]: ...",
+        Code::Expired => {
+            "$ packager verify model.pannier --policy policy.toml\n\
+             error[E_EXPIRED]: the trust policy expired at 2027-01-01T00:00:00Z"
+        }
         Code::Downgrade => {
-            "$ grep minimum_version policy.toml\nminimum_version = \"1.2.0\"\n$ packager verify model-1.1.0.pannier --policy policy.toml\nerror[E_DOWNGRADE]: ..."
+            "$ packager verify old.pannier --policy policy.toml\n\
+             error[E_DOWNGRADE]: model `notes` has version 1.1.0, the policy wants at least 1.2.0"
         }
         Code::SignatureMismatch => {
-            "$ packager verify altered.pannier --key publisher.pub\nerror[E_SIGNATURE_MISMATCH]: ..."
+            "$ packager verify altered.pannier --key publisher.pub\n\
+             error[E_SIGNATURE_MISMATCH]: signature 0: it claims the key 9c11bfd3..., which did not make it"
         }
-        Code::Corrupt => "$ packager verify damaged.pannier --key publisher.pub --full\nerror[E_CORRUPT]: ...",
+        Code::Corrupt => {
+            "$ packager verify damaged.pannier --key publisher.pub\n\
+             error[E_CORRUPT]: section `weights/1`, chunk 5: the digest of its stored bytes does not match"
+        }
         Code::Truncated => {
-            "$ head -c 1000 model.pannier > part.pannier\n$ packager inspect part.pannier\nerror[E_TRUNCATED]: ..."
+            "$ head -c 1000 model.pannier > part.pannier\n\
+             $ packager inspect part.pannier\n\
+             error[E_TRUNCATED]: the data ends too early: the signature block ends at byte 3238, the data at 1000"
         }
-        Code::UnsupportedVersion => "$ packager inspect from-the-future.pannier\nerror[E_UNSUPPORTED_VERSION]: ...",
-        Code::Limit => "$ packager inspect bomb.pannier\nerror[E_LIMIT]: ...",
-        Code::InvalidModel => "$ packager build notes.txt\nerror[E_INVALID_MODEL]: ...",
-        Code::UnsupportedOperator => "$ packager build custom.onnx\nerror[E_UNSUPPORTED_OPERATOR]: ...",
-        Code::Accuracy => "$ packager build model.onnx --evaluate answers.npz\nerror[E_ACCURACY]: ...",
-        Code::MemoryBudget => "$ packager run model.pannier huge.png --key publisher.pub\nerror[E_MEMORY_BUDGET]: ...",
-        Code::Deadline => "$ packager run model.pannier huge.png --key publisher.pub\nerror[E_DEADLINE]: ...",
+        Code::UnsupportedVersion => {
+            "$ packager inspect newer.pannier\n\
+             error[E_UNSUPPORTED_VERSION]: the format has version 2; this reader knows version 1"
+        }
+        Code::Limit => {
+            "$ packager inspect suspicious.pannier\n\
+             error[E_LIMIT]: the number of sections is 1000000000, over the limit of 4096"
+        }
+        Code::InvalidModel => {
+            "$ packager build notes.txt\n\
+             error[E_INVALID_MODEL]: not an ONNX model: failed to decode Protobuf message"
+        }
+        Code::UnsupportedOperator => {
+            "$ packager build model.onnx\n\
+             error[E_UNSUPPORTED_OPERATOR]: 1 operator is not supported: com.example.Fancy at node `head/fancy`"
+        }
+        Code::Accuracy => {
+            "$ packager build model.onnx --evaluate cases.npz\n\
+             error[E_ACCURACY]: case `007`, output `y`: the largest difference is 3.1e-2, allowed is 1.0e-4"
+        }
+        Code::MemoryBudget => {
+            "$ packager run model.pannier poster.png --key publisher.pub\n\
+             error[E_MEMORY_BUDGET]: 812000000 bytes are needed at node `conv1`, 400000000 are allowed"
+        }
+        Code::Deadline => {
+            "$ packager run model.pannier poster.png --key publisher.pub\n\
+             error[E_DEADLINE]: stopped at node `conv1`: the deadline passed"
+        }
         Code::InvalidInput => {
-            "$ packager run model.pannier wrong-shape.npy --key publisher.pub\nerror[E_INVALID_INPUT]: ..."
+            "$ packager run model.pannier square.npy --key publisher.pub\n\
+             error[E_INVALID_INPUT]: input `x`: expected int32 [1, 4], found int32 [2, 2]"
         }
         Code::InvalidContent => {
-            "$ packager run model.pannier notes.txt --key publisher.pub\nerror[E_INVALID_CONTENT]: ..."
+            "$ packager run model.pannier broken.png --key publisher.pub\n\
+             error[E_INVALID_CONTENT]: `broken.png` is not a picture that can be decoded"
         }
-        Code::InvalidKey => "$ packager sign model.pannier --key publisher.pub\nerror[E_INVALID_KEY]: ...",
-        Code::InvalidPolicy => "$ packager verify model.pannier --policy notes.txt\nerror[E_INVALID_POLICY]: ...",
+        Code::InvalidKey => {
+            "$ packager sign model.pannier --key publisher.pub\n\
+             error[E_INVALID_KEY]: the private key cannot be used: it is a public key, a private key is needed"
+        }
+        Code::InvalidPolicy => {
+            "$ packager verify model.pannier --policy notes.txt\n\
+             error[E_INVALID_POLICY]: the trust policy is not valid in line 1: key with no value, expected `=`"
+        }
         Code::Interrupted => {
-            "$ packager build model.onnx\n^Cerror[E_INTERRUPTED]: interrupted; no partial output was left"
+            "$ packager build model.onnx\n\
+             ^Cerror[E_INTERRUPTED]: interrupted; no partial output was left"
         }
         // The enum may grow; a test holds this table complete.
         _ => "",

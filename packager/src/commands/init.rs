@@ -94,12 +94,14 @@ version = \"0.1.0\"
     let symbolic: Vec<&Port> = imported.inputs.iter().filter(|port| port.shape.iter().any(is_symbol)).collect();
     if !symbolic.is_empty() {
         text.push_str(
-            "\n# Some dimensions are symbols. Pinning them makes loading faster, and lets the bundle state its peak memory.\n",
+            "\n# Some dimensions are symbols. With numbers in their places the bundle loads faster, and can state its peak memory.\n",
         );
+        // On the first axis is the batch: one case at a time is what most people want.
+        let is_batch = |dim: &Dim| is_symbol(dim) && symbolic.iter().any(|port| port.shape.first() == Some(dim));
+        let size = |dim: &Dim| if is_batch(dim) { "1".to_owned() } else { units::dim(dim) };
         let pinned = |port: &&Port| {
-            let dims: Vec<String> =
-                port.shape.iter().map(|dim| if is_symbol(dim) { "1".to_owned() } else { units::dim(dim) }).collect();
-            format!("{} = {}", quoted(&port.name), quoted_always(&dims.join("x")))
+            let dims: Vec<String> = port.shape.iter().map(size).collect();
+            format!("{} = {}", quoted(&port.name), quoted_always(&dims.join(",")))
         };
         let shapes = symbolic.iter().map(pinned).collect::<Vec<_>>().join(", ");
         text.push_str(&format!("# shapes = {{ {shapes} }}\n"));

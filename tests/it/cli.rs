@@ -1,0 +1,10 @@
+//! The `packager` command as a stranger meets it: help, answers, errors, exit statuses, and what it leaves behind.
+
+mod answers;
+mod documents;
+mod examples;
+mod files;
+mod fixture;
+mod interrupting;
+mod schema;
+mod statuses;
