@@ -65,8 +65,11 @@ pub(super) fn rule(view: &View<'_>) -> Option<Outcome> {
         | "ScatterND"
         | "TensorScatter"
         | "RotaryEmbedding"
-        | "ReverseSequence"
-        | "Bernoulli" => same(view),
+        | "ReverseSequence" => same(view),
+        "Bernoulli" => {
+            let dtype = view.dtype_attribute("dtype").or(view.dtype(0));
+            Ok(vec![typed(dtype, view.shape(0).map(<[Size]>::to_vec))])
+        }
         "Identity" => Ok(vec![view.r#type(0)]),
         "Dropout" => {
             let shape = view.shape(0).map(<[Size]>::to_vec);
