@@ -1,6 +1,6 @@
 //! What differs between two models: manifest, interface, operators, weights.
 
-use crate::{Error, interrupt, units};
+use crate::{Error, interrupt, program, units};
 use pannier_bundle::manifest::{Manifest, Port};
 use pannier_engine::Program;
 use pannier_graph::{DType, Weight};
@@ -179,7 +179,7 @@ fn structure(program: &Program) -> String {
 fn weights(before: &Program, after: &Program) -> Result<Vec<WeightChange>, Error> {
     let by_name = |program: &Program| -> BTreeMap<String, Weight> {
         let named = |weight: &Weight| (program.graph.value_name(weight.value).to_owned(), weight.clone());
-        program.graph.body.weights.iter().map(named).collect()
+        program::all_weights(&program.graph).into_iter().map(named).collect()
     };
     let (old, new) = (by_name(before), by_name(after));
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
@@ -189,10 +189,10 @@ fn weights(before: &Program, after: &Program) -> Result<Vec<WeightChange>, Error
     for name in names {
         interrupt::check()?;
         let (a, b) = (old.get(name), new.get(name));
-        if let (Some(a), Some(b)) = (a, b) {
-            if same(before, a, after, b) {
-                continue;
-            }
+        if let (Some(a), Some(b)) = (a, b)
+            && same(before, a, after, b)
+        {
+            continue;
         }
         let largest_difference = match (a, b) {
             (Some(a), Some(b)) if a.dtype == b.dtype && a.shape == b.shape => largest_difference(before, a, after, b),

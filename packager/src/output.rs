@@ -88,7 +88,10 @@ pub fn write_folder(
     if fs::symlink_metadata(folder).is_ok() {
         let is_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
         if !is_empty {
-            return Err(Error::Exists { path: folder.to_owned(), hint: "it is not empty: name a new or an empty folder" });
+            return Err(Error::Exists {
+                path: folder.to_owned(),
+                hint: "it is not empty: name a new or an empty folder",
+            });
         }
     }
     let parent = folder_of(folder);

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use pannier_bundle::{Source, Verified};
 use pannier_engine::Program;
-use pannier_graph::{AlignedBytes, Graph, GraphLimits};
+use pannier_graph::{AlignedBytes, Attribute, Body, Graph, GraphLimits, Weight};
 use std::sync::Arc;
 
 /// Decodes the graph and checks that its weights lie within their sections.
@@ -44,4 +44,19 @@ pub fn weight_sections<S: Source>(bundle: &Verified<S>) -> impl Iterator<Item = 
         let size_bytes = bundle.section(&name)?.content_bytes;
         Some((name, size_bytes))
     })
+}
+
+/// Every weight, of nested bodies as well.
+pub fn all_weights(graph: &Graph) -> Vec<&Weight> {
+    fn collect<'g>(body: &'g Body, into: &mut Vec<&'g Weight>) {
+        into.extend(&body.weights);
+        for (_, attribute) in body.nodes.iter().flat_map(|node| &node.attributes) {
+            if let Attribute::Body(body) = attribute {
+                collect(body, into);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    collect(&graph.body, &mut all);
+    all
 }

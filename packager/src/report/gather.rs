@@ -10,7 +10,7 @@ use pannier_bundle::trust::{self, Trust};
 use pannier_bundle::{Source as _, Verified, decode_versioned};
 use pannier_engine::Engine;
 use pannier_engine::golden::Golden;
-use pannier_graph::{Encoding, Graph, Span, Weight};
+use pannier_graph::{Encoding, Graph, Span};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -197,21 +197,6 @@ fn sections<S: pannier_bundle::Source>(bundle: &Verified<S>) -> Vec<Section> {
     bundle.header().sections.iter().map(section).collect()
 }
 
-/// Every weight, of nested bodies as well.
-fn all_weights(graph: &Graph) -> Vec<&Weight> {
-    fn collect<'g>(body: &'g pannier_graph::Body, into: &mut Vec<&'g Weight>) {
-        into.extend(&body.weights);
-        for (_, attribute) in body.nodes.iter().flat_map(|node| &node.attributes) {
-            if let pannier_graph::Attribute::Body(body) = attribute {
-                collect(body, into);
-            }
-        }
-    }
-    let mut all = Vec::new();
-    collect(&graph.body, &mut all);
-    all
-}
-
 fn encoding(encoding: &Encoding) -> &'static str {
     match encoding {
         Encoding::Raw => "raw",
@@ -222,7 +207,7 @@ fn encoding(encoding: &Encoding) -> &'static str {
 }
 
 fn weights(graph: &Graph) -> Weights {
-    let all = all_weights(graph);
+    let all = program::all_weights(graph);
     let mut groups: Vec<WeightGroup> = Vec::new();
     for weight in &all {
         let (dtype, encoding) = (weight.dtype.name(), encoding(&weight.encoding));
@@ -275,7 +260,7 @@ fn preflight(engine: &dyn Engine, graph: &Graph) -> EngineAnswer {
 
 /// Every tensor with its share of the file, largest share first.
 pub fn tensors<S: pannier_bundle::Source>(bundle: &Verified<S>, graph: &Graph) -> Vec<Tensor> {
-    let mut tensors: Vec<Tensor> = all_weights(graph)
+    let mut tensors: Vec<Tensor> = program::all_weights(graph)
         .into_iter()
         .map(|weight| Tensor {
             name: graph.value_name(weight.value).to_owned(),

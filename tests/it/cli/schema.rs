@@ -81,18 +81,14 @@ fn check(root: &Value, schema: &Value, document: &Value, place: &str, found: &mu
     if schema.get("enum").and_then(Value::as_array).is_some_and(|values| !values.contains(document)) {
         found.push(format!("{place}: {document} is not one of {}", schema["enum"]));
     }
-    if let (Some(least), Some(number)) = (schema.get("minimum").and_then(Value::as_f64), document.as_f64()) {
-        if number < least {
-            found.push(format!("{place}: {number} is below {least}"));
-        }
+    if let (Some(least), Some(number)) = (schema.get("minimum").and_then(Value::as_f64), document.as_f64())
+        && number < least
+    {
+        found.push(format!("{place}: {number} is below {least}"));
     }
-    if let Some(items) = document.as_array() {
-        if let Some(schema) = schema.get("items") {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(index, item)| check(root, schema, item, &format!("{place}[{index}]"), found));
-        }
+    if let (Some(items), Some(schema)) = (document.as_array(), schema.get("items")) {
+        let numbered = items.iter().enumerate();
+        numbered.for_each(|(index, item)| check(root, schema, item, &format!("{place}[{index}]"), found));
     }
     let Some(fields) = document.as_object() else { return };
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
