@@ -47,6 +47,7 @@ fn a_build_that_is_interrupted_leaves_nothing() {
     let folder = folder();
     std::fs::write(path(&folder, "large.onnx"), large_model()).expect("a file can be written");
     let before = names(folder.path());
+    let mut interrupted = 0;
     // At several moments: while reading, measuring, compressing, writing.
     for delay_ms in [50, 300, 800, 1500] {
         let mut child = packager_command(folder.path())
@@ -74,7 +75,9 @@ fn a_build_that_is_interrupted_leaves_nothing() {
         assert!(stderr.contains("error[E_INTERRUPTED]: interrupted; no partial output was left"), "{stderr}");
         assert!(asked.elapsed() < Duration::from_secs(10), "it took {:?} to stop", asked.elapsed());
         assert_eq!(names(folder.path()), before, "after {delay_ms} ms");
+        interrupted += 1;
     }
+    assert!(interrupted > 0, "every build was over before it could be interrupted");
 }
 
 #[test]
