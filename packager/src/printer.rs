@@ -256,7 +256,9 @@ impl Progress<'_> {
 
     fn new_bar(&self) -> ProgressBar {
         let template = match self.total {
-            Total::Bytes(_) => "{msg:16} [{bar:28}] {decimal_bytes:>10} of {decimal_total_bytes:10} {decimal_bytes_per_sec:>12}  {eta} left",
+            Total::Bytes(_) => {
+                "{msg:16} [{bar:28}] {decimal_bytes:>10} of {decimal_total_bytes:10} {decimal_bytes_per_sec:>12}  {eta} left"
+            }
             Total::Steps(_) => "{msg:16} [{bar:28}] {pos:>6} of {len:6} {per_sec:>12}  {eta} left",
             Total::Unknown => "{msg:16} {spinner} {elapsed}",
         };

@@ -4,6 +4,7 @@ mod build;
 mod cli;
 mod conformance;
 mod hostile_onnx;
+mod import;
 mod models;
 mod oms;
 mod support;

@@ -13,7 +13,7 @@ const PICTURE: Area = Area { x: 0.0, y: 0.0, width: 1040.0, height: 430.0 };
 /// Colours of tensors, as the style sheet numbers them.
 const COLOURS: usize = 6;
 /// Average width of a letter of a label, in the picture's units.
-const LETTER_WIDTH: f64 = 6.6;
+const LETTER_WIDTH: f64 = 7.3;
 
 /// The page.
 pub fn page(report: &Inspection, tensors: &[Tensor]) -> String {
@@ -321,7 +321,7 @@ fn signatures(trust: &TrustSummary) -> String {
         let who: Vec<&str> = signer.name.iter().chain(&signer.roles).map(String::as_str).collect();
         let _ = writeln!(
             rows,
-            "<tr><td><code>{}</code></td><td class=\"{class}\">{state}</td><td>{}</td></tr>",
+            "<tr><td><code class=\"long\">{}</code></td><td class=\"{class}\">{state}</td><td>{}</td></tr>",
             escaped(signer.fingerprint.as_deref().unwrap_or("names no key")),
             escaped(&who.join(", "))
         );
