@@ -52,3 +52,8 @@ pub use pannier_graph::GraphLimits;
 pub use report::{LoadTimes, Rejected, Report};
 pub use session::Session;
 pub use state::State;
+
+/// Compiles the examples of the project's README.
+#[cfg(all(doctest, feature = "tract"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
