@@ -30,7 +30,12 @@ def line(versions: list) -> str:
         kind = str(attribute.type).split(".")[-1]
         required = "!" if attribute.required else ""
         attributes.append(f"{name}:{TYPES.get(kind, 'other')}{required}")
-    inputs = f"({newest.min_input}, {count(newest.max_input)})"
+    # Inputs that may not be absent; `min_input` counts some that may.
+    options = [str(value.option).split(".")[-1] for value in newest.inputs]
+    required = next((index for index, option in enumerate(options) if option != "Single"), len(options))
+    if options[:1] == ["Variadic"]:
+        required = newest.min_input
+    inputs = f"({required}, {count(newest.max_input)})"
     outputs = f"({newest.min_output}, {count(newest.max_output)})"
     deprecated = "true" if newest.deprecated else "false"
     domain = newest.domain

@@ -57,7 +57,7 @@ impl Operator {
         self.since.first().copied().unwrap_or_default()
     }
 
-    /// How many inputs it takes, absent optional ones included.
+    /// How many inputs it takes: those that must be there, and all with optional ones.
     pub(super) fn inputs(&self) -> RangeInclusive<usize> {
         range(self.inputs)
     }

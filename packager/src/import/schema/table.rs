@@ -94,7 +94,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("", "LessOrEqual", &[12, 16], false, (2, 2), (1, 1), ""),
     operator("", "Log", &[1, 6, 13], false, (1, 1), (1, 1), ""),
     operator("", "LogSoftmax", &[1, 11, 13], false, (1, 1), (1, 1), "axis:int"),
-    operator("", "Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], false, (2, 255), (1, 255), "body:graph!"),
+    operator("", "Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25], false, (0, 255), (1, 255), "body:graph!"),
     operator("", "LpNormalization", &[1, 22], false, (1, 1), (1, 1), "axis:int p:int"),
     operator("", "LpPool", &[1, 2, 11, 18, 22], false, (1, 1), (1, 1), "auto_pad:string ceil_mode:int dilations:ints kernel_shape:ints! p:int pads:ints strides:ints"),
     operator("", "MatMul", &[1, 9, 13], false, (2, 2), (1, 1), ""),
