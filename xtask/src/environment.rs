@@ -40,8 +40,11 @@ pub fn target_dir() -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// Builds the `packager` command and returns its path. `profile` is `dev` or `release`.
+/// Builds the `packager` command and returns its path, unless `PANNIER_PACKAGER` names one. `profile` is `dev` or `release`.
 pub fn build_packager(profile: &str) -> Result<PathBuf> {
+    if let Some(prebuilt) = std::env::var_os("PANNIER_PACKAGER").filter(|path| !path.is_empty()) {
+        return Ok(std::path::absolute(prebuilt)?);
+    }
     shell::run(cargo().args(["build", "--package", "pannier-packager", "--bin", "packager", "--profile", profile]))?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(target_dir()?.join(folder).join("packager"))

@@ -68,7 +68,9 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
         ]))
     });
     steps.step("documentation", || {
-        shell::run(cargo().env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--workspace", "--no-deps"]).args(locked))
+        shell::run(
+            cargo().env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--workspace", "--no-deps"]).args(locked),
+        )
     });
     let mut packager = None;
     steps.step("build the packager", || {
