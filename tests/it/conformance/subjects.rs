@@ -1,6 +1,6 @@
 //! The bundles that every row runs, with their cases.
 
-use crate::support::bundle::{constant, publisher, signed, target};
+use crate::support::bundle::{constant, publisher, shape, signed, target};
 use crate::support::npz::{self, Case};
 use crate::support::onnx::{self, Onnx};
 use crate::support::{model, temp_dir};
@@ -35,6 +35,8 @@ pub fn real(name: &str) -> Subject {
     if name == "silero-vad" {
         // The sampling rate chooses a branch of the model: 16 kHz is the one that its file is for.
         target.constants.push(constant("sr", "16000"));
+        target.shapes.push(shape("input", "1x576"));
+        target.shapes.push(shape("state", "2x1x128"));
     }
     let mut cases = npz::cases(&folder.join("evaluation.npz"), MOST_CASES);
     for case in &mut cases {
@@ -162,11 +164,12 @@ fn no_elements() -> Subject {
     subject("no elements", &model, cases)
 }
 
-/// Each element type goes in, is transposed and comes out with the same bits.
+/// Each element type goes in, is transposed and comes out with the same bits. But for bfloat16, which no engine takes as
+/// an input so far.
 fn every_type() -> Subject {
     let mut model = Onnx::new(17);
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    for dtype in DType::ALL.iter().copied() {
+    for dtype in DType::ALL.iter().copied().filter(|dtype| *dtype != DType::BF16) {
         let (input, output) = (format!("{}_in", dtype.name()), format!("{}_out", dtype.name()));
         model = model
             .input(&input, dtype, "2,3")

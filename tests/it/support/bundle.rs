@@ -1,6 +1,6 @@
 //! Sealed, signed bundles, made as `packager build --sign` makes them.
 
-use pannier_packager::args::NamedConstant;
+use pannier_packager::args::{NamedConstant, NamedShape};
 use pannier_packager::build;
 use pannier_packager::config::Target;
 use pannier_packager::sign::PrivateKey;
@@ -40,6 +40,11 @@ pub fn target(name: &str, source: &Path) -> Target {
 /// A constant for [`Target::constants`].
 pub fn constant(name: &str, value: &str) -> NamedConstant {
     NamedConstant { name: name.to_owned(), value: value.to_owned() }
+}
+
+/// A pinned shape for [`Target::shapes`], written as for `--shape`.
+pub fn shape(name: &str, shape: &str) -> NamedShape {
+    format!("{name}={shape}").parse().expect("a shape")
 }
 
 /// Builds, seals and signs.

@@ -12,7 +12,7 @@ pub mod tensors;
 
 pub use onnx::Onnx;
 pub use packager::packager;
-pub use paths::{model, models, project_root, python};
+pub use paths::{model, project_root, python};
 
 /// A fresh directory that goes away with the returned value.
 pub fn temp_dir() -> tempfile::TempDir {

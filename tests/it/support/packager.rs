@@ -76,6 +76,9 @@ fn build() -> PathBuf {
     let mut command = Command::new(cargo);
     command.current_dir(project_root()).stderr(Stdio::inherit());
     command.args(["build", "-p", "pannier-packager", "--bin", "packager", "--message-format=json"]);
+    // Into the folder that these tests lie in (TARGET/PROFILE/deps/it-...), or everything would be compiled again.
+    let executable = std::env::current_exe().expect("the path of this program");
+    command.env("CARGO_TARGET_DIR", executable.ancestors().nth(3).expect("tests lie in the target folder"));
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
