@@ -72,10 +72,9 @@ fn evaluation(accuracy: &Accuracy) -> String {
         ));
     }
     if let Some(right) = accuracy.right {
-        text.push_str(&format!(" Of {} labelled cases, {} are answered right", right.labelled, right.ours));
-        match right.referenced {
-            0 => text.push('.'),
-            cases => text.push_str(&format!("; of the {cases} with a reference answer, {} there.", right.reference)),
+        text.push_str(&format!(" Of {} labelled cases, {} are answered right.", right.labelled, right.ours));
+        if right.referenced > 0 {
+            text.push_str(&format!(" The reference is right in {} of {}.", right.reference, right.referenced));
         }
     }
     text.trim().to_owned()

@@ -5,9 +5,10 @@ use super::sections::{self, Extras, LABELS_VERSION};
 use crate::args::{NamedConstant, NamedShape};
 use crate::content::CONSTANT_OPTION;
 use crate::error::Error;
-use crate::units;
+use crate::{input, units};
 use pannier_bundle::{Source, Verified, decode_versioned};
 use pannier_engine_tract::TractEngine;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// How a rebuilt bundle compares with the one that was given.
@@ -26,6 +27,13 @@ pub struct Rebuilt {
 /// Those of reading the bundle and of importing the model.
 pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuilt, Error> {
     let mut manifest = verified.manifest().clone();
+    // First of all: the recorded options need not even fit another model.
+    let digest: [u8; 32] = Sha256::digest(input::read(model)?).into();
+    if digest != manifest.source.sha256 {
+        let (found, expected) = (units::hex(&digest), units::hex(&manifest.source.sha256));
+        let difference = format!("the model's SHA-256 is {found}, the bundle was made from {expected}");
+        return Ok(Rebuilt { differences: vec![difference] });
+    }
     let (mut shapes, mut constants) = (Vec::new(), Vec::new());
     for (option, value) in &manifest.source.options {
         let parsed = match option.as_str() {
@@ -42,10 +50,6 @@ pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuil
     let imported = import_model(model, &shapes, &constants, &TractEngine::new())?;
 
     let mut differences = Vec::new();
-    if imported.source.sha256 != manifest.source.sha256 {
-        let (found, expected) = (units::hex(&imported.source.sha256), units::hex(&manifest.source.sha256));
-        differences.push(format!("the model's SHA-256 is {found}, the bundle was made from {expected}"));
-    }
     manifest.source = imported.source;
     let optional = |name: &str| match verified.section(name) {
         Some(_) => verified.read(name),

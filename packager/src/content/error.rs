@@ -135,6 +135,17 @@ impl ContentError {
         }
     }
 
+    /// Whether the message says which file it is about.
+    pub(crate) fn names_file(&self) -> bool {
+        matches!(
+            self,
+            ContentError::Read { .. }
+                | ContentError::Malformed { .. }
+                | ContentError::TooLarge { .. }
+                | ContentError::ElementType { .. }
+        )
+    }
+
     pub(crate) fn malformed(what: &str, format: &'static str, reason: impl ToString) -> Self {
         ContentError::Malformed { what: what.to_owned(), format, reason: reason.to_string() }
     }

@@ -59,16 +59,12 @@ pub fn compare(answer: &Tensor, reference: &Tensor, tolerance: Tolerance) -> Res
         }
         let difference =
             if found.is_finite() && expected.is_finite() { (found - expected).abs() } else { f64::INFINITY };
-        let of_tolerance = difference / (absolute + relative * expected.abs());
+        // Infinite for integers, and where one of the two is no finite number.
+        let share = if is_float { difference / (absolute + relative * expected.abs()) } else { f64::INFINITY };
+        let of_tolerance = if share.is_nan() { f64::INFINITY } else { share };
         worst.difference = worst.difference.max(difference);
-        if of_tolerance > worst.of_tolerance || of_tolerance.is_nan() {
-            worst = Comparison {
-                of_tolerance: if of_tolerance.is_nan() { f64::INFINITY } else { of_tolerance },
-                element,
-                found,
-                expected,
-                ..worst
-            };
+        if of_tolerance > worst.of_tolerance {
+            worst = Comparison { of_tolerance, element, found, expected, ..worst };
         }
     }
     Ok(worst)
