@@ -78,7 +78,7 @@ pub fn compare(answer: &Tensor, expected: &Tensor, tolerance: Tolerance) -> Resu
         }
         wrong += 1;
         // Not a number is the worst there is.
-        if wrong == 1 || (!worst.is_nan() && !(difference <= worst)) {
+        if wrong == 1 || (!worst.is_nan() && (difference.is_nan() || difference > worst)) {
             (worst, at) = (difference, index);
         }
     }
