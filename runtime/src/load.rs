@@ -79,7 +79,7 @@ pub(crate) fn choose(parts: &Parts, memory_bytes: Option<u64>, options: &Options
     let start = Stopwatch::start(options.clock);
     for engine in &options.engines {
         match tested(&**engine, parts, memory_bytes, options) {
-            Ok((prepared, self_test, self_test_ms)) => {
+            Ok(Tested { prepared, self_test, self_test_ms }) => {
                 let prepare_ms = start.elapsed_ms() - self_test_ms;
                 let load = LoadTimes { prepare_ms, self_test_ms, ..parts.times };
                 let memory = MemoryUse::default();
@@ -94,20 +94,27 @@ pub(crate) fn choose(parts: &Parts, memory_bytes: Option<u64>, options: &Options
     Err(Error::NoEngine { rejected })
 }
 
-/// Prepares one engine and runs the golden cases, if there are any; also how long those took.
+/// An engine that may be taken.
+struct Tested {
+    prepared: Box<dyn Prepared>,
+    self_test: Option<SelfTest>,
+    self_test_ms: f64,
+}
+
+/// Prepares one engine and runs the golden cases, if there are any.
 fn tested(
     engine: &dyn Engine,
     parts: &Parts,
     memory_bytes: Option<u64>,
     options: &Options,
-) -> Result<(Box<dyn Prepared>, Option<SelfTest>, f64), EngineError> {
+) -> Result<Tested, EngineError> {
     let watch = options.watch.as_deref().map(|watch| watch as &dyn Watch);
     let prepared = engine.prepare(&parts.program, &RunBudget { memory_bytes, watch })?;
     let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes)?;
     let start = Stopwatch::start(options.clock);
     let check = |golden| golden::check(&*prepared, &parts.program.graph, golden, &RunBudget { memory_bytes, watch });
     let self_test = parts.golden.as_ref().map(check).transpose()?;
-    Ok((prepared, self_test, start.elapsed_ms()))
+    Ok(Tested { prepared, self_test, self_test_ms: start.elapsed_ms() })
 }
 
 /// A number of the envelope; 0 there says nothing.

@@ -62,11 +62,10 @@ pub struct RunOptions<'a> {
 
 /// The engines of this build in order of preference.
 fn engines() -> Vec<Arc<dyn Engine>> {
-    #[allow(unused_mut, reason = "without any engine's feature nothing is pushed")]
-    let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
-    #[cfg(feature = "tract")]
-    engines.push(Arc::new(pannier_engine_tract::TractEngine::new()));
-    engines
+    vec![
+        #[cfg(feature = "tract")]
+        Arc::new(pannier_engine_tract::TractEngine::new()),
+    ]
 }
 
 fn now_unix_s() -> Option<u64> {

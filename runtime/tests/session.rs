@@ -302,7 +302,8 @@ fn the_manifest_speaks_of_the_graph() {
         change(&mut manifest);
         Session::from_program(program, manifest, &Options::default()).map(|_| ()).map_err(|error| error.code())
     };
-    let cases: [(&str, Result<(), Code>, Result<(), Code>); 5] = [
+    type Outcome = Result<(), Code>;
+    let cases: [(&str, Outcome, Outcome); 5] = [
         ("same", with(&|_| {}), Ok(())),
         ("name", with(&|m| m.inputs[0].name = "z".into()), Err(Code::InvalidModel)),
         ("type", with(&|m| m.inputs[0].dtype = DType::F64), Err(Code::InvalidModel)),

@@ -49,7 +49,7 @@ impl Plan {
         })
     }
 
-    /// Number of inputs, without those that became constants.
+    /// Runs once; `inputs` are those that did not become constants.
     pub(crate) fn run(&self, inputs: TVec<TValue>, budget: &RunBudget<'_>) -> Result<TVec<TValue>, Failure> {
         let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
         let mut meter = Meter::new(self, budget);
@@ -67,12 +67,11 @@ impl Plan {
         // A run that failed leaves its state in between: it is dropped.
         let (outputs, state) = run?;
         // Loops remember what their last run left: theirs is not reused either.
-        if state.op_states.iter().all(Option::is_none) {
-            if let Ok(mut idle) = self.idle.lock() {
-                if idle.len() < MOST_IDLE_STATES {
-                    idle.push(state);
-                }
-            }
+        if state.op_states.iter().all(Option::is_none)
+            && let Ok(mut idle) = self.idle.lock()
+            && idle.len() < MOST_IDLE_STATES
+        {
+            idle.push(state);
         }
         Ok(outputs)
     }

@@ -387,7 +387,8 @@ fn what_tract_alone_gets_wrong_comes_out_right() {
     const INF: f32 = f32::INFINITY;
     let axes = |values: &[i64]| ints(values);
     // Each program: an operator, its inputs, attributes, and the answer.
-    let cases: Vec<(&str, &str, Vec<Tensor>, Vec<(&str, Attribute)>, Tensor)> = vec![
+    type Attributes = Vec<(&'static str, Attribute)>;
+    let cases: Vec<(&str, &str, Vec<Tensor>, Attributes, Tensor)> = vec![
         ("a sum beyond 32 bits", "ReduceSum", vec![ints(&[1 << 33, 1, 2]), axes(&[0])], vec![], ints(&[(1 << 33) + 3])),
         (
             "the largest of -inf",

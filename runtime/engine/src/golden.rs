@@ -177,7 +177,10 @@ impl Stored {
             let (dtype, found_bytes) = (self.dtype, self.bytes.len());
             return Err(TensorError::SizeMismatch { dtype, shape, expected_bytes, found_bytes });
         }
-        match self.bytes.iter().enumerate().find(|(_, byte)| self.dtype == DType::Bool && **byte > 1) {
+        if self.dtype != DType::Bool {
+            return Ok(());
+        }
+        match self.bytes.iter().enumerate().find(|(_, byte)| **byte > 1) {
             Some((element, value)) => Err(TensorError::NotBool { element, value: *value }),
             None => Ok(()),
         }

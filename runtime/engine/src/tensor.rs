@@ -228,7 +228,7 @@ impl<'a> TensorView<'a> {
     pub fn new(dtype: DType, shape: &'a [usize], bytes: &'a [u8]) -> Result<TensorView<'a>, TensorError> {
         check(dtype, shape, bytes)?;
         // The size of every element type is its alignment, too.
-        if bytes.as_ptr().addr() % dtype.size_bytes() != 0 && !bytes.is_empty() {
+        if !bytes.as_ptr().addr().is_multiple_of(dtype.size_bytes()) && !bytes.is_empty() {
             return Err(TensorError::Misaligned { dtype });
         }
         Ok(TensorView { dtype, shape, bytes })
@@ -326,12 +326,13 @@ pub fn size_bytes(dtype: DType, shape: &[usize]) -> Option<usize> {
 
 fn check(dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<(), TensorError> {
     check_size(dtype, shape, bytes)?;
-    if dtype == DType::Bool {
-        if let Some((element, value)) = bytes.iter().enumerate().find(|(_, byte)| **byte > 1) {
-            return Err(TensorError::NotBool { element, value: *value });
-        }
+    if dtype != DType::Bool {
+        return Ok(());
     }
-    Ok(())
+    match bytes.iter().enumerate().find(|(_, byte)| **byte > 1) {
+        Some((element, value)) => Err(TensorError::NotBool { element, value: *value }),
+        None => Ok(()),
+    }
 }
 
 fn check_size(dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<(), TensorError> {
