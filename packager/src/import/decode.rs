@@ -111,7 +111,11 @@ pub(super) fn opsets(imports: &[pb::OperatorSetIdProto]) -> Result<Opsets, Impor
             let domain = if domain.is_empty() { "ai.onnx" } else { domain };
             return Err(ImportError::Opset { domain: domain.to_owned(), found: import.version, oldest, newest });
         };
-        opsets.insert(domain.to_owned(), version);
+        if opsets.insert(domain.to_owned(), version).is_some_and(|other| other != version) {
+            return Err(ImportError::Malformed {
+                reason: format!("it declares two versions of operator set `{domain}`"),
+            });
+        }
     }
     Ok(opsets)
 }

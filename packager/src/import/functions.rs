@@ -6,11 +6,15 @@ use super::error::{ImportError, Why};
 use super::translate::{Frame, Translator, node_place};
 use super::{infer, sort};
 use pannier_graph::{Node, ValueId};
+use prost::Message;
 use std::collections::BTreeMap;
 use tract_onnx::pb;
 
 /// Functions called by each other.
 const MOST_CALLS: u32 = 32;
+
+/// Bytes of functions' bodies, counted at every call.
+const MOST_COPIED_BYTES: u64 = 2 << 30;
 
 /// Attributes of a call, with the function's defaults for those that it does not state.
 pub(super) type Arguments = BTreeMap<String, pb::AttributeProto>;
@@ -88,6 +92,14 @@ impl Translator<'_> {
         }
         let mut result = Ok(());
         for inner in order.sorted.iter().filter_map(|index| proto.node.get(*index)) {
+            // Every call copies the body: a large tensor in one must not be copied without end.
+            self.copied_bytes = self.copied_bytes.saturating_add(inner.encoded_len() as u64);
+            if self.copied_bytes > MOST_COPIED_BYTES {
+                let found = self.copied_bytes;
+                result =
+                    Err(ImportError::Limit { what: "bytes in calls of functions", found, limit: MOST_COPIED_BYTES });
+                break;
+            }
             let mut inner = inner.clone();
             if inner.name.is_empty() {
                 inner.name.clone_from(&call.name);

@@ -58,6 +58,7 @@ pub(super) fn translate(
         folder,
         options,
         nodes: 0,
+        copied_bytes: 0,
     };
     let outputs = translator.declared_outputs(&graph);
     let frame = Frame { opsets: &opsets, arguments: &Arguments::default(), depth: 0, calls: 0 };
@@ -76,6 +77,8 @@ pub(super) struct Translator<'a> {
     folder: Option<&'a Path>,
     options: &'a ImportOptions,
     nodes: usize,
+    /// Bytes of functions' bodies so far, counted at every call.
+    pub(super) copied_bytes: u64,
 }
 
 /// What a graph is for.

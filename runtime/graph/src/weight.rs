@@ -52,7 +52,7 @@ impl Weight {
                     return Err(Rule::Encoding);
                 }
                 let blocks_per_row = row.div_ceil(block);
-                let rows = if row == 0 { 0 } else { len / row };
+                let rows = len.checked_div(row).unwrap_or(0);
                 let bytes = rows.checked_mul(row.div_ceil(2)).ok_or(Rule::ShapeOverflow)?;
                 let scales = rows.checked_mul(blocks_per_row).ok_or(Rule::ShapeOverflow)?;
                 (bytes, Some((scales, scale, zero_point)))
@@ -88,7 +88,7 @@ impl Weight {
                 }
             }
             Encoding::Int8 { axis, scale, zero_point } => {
-                let scales = Scales::new(bytes(scale)?, zero_point.as_ref().map(|span| bytes(span)), floats.len())?;
+                let scales = Scales::new(bytes(scale)?, zero_point.as_ref().map(&bytes), floats.len())?;
                 // Elements between two steps along the axis; the whole tensor where there is one scale.
                 let inner = match axis {
                     None => floats.len(),
@@ -100,7 +100,7 @@ impl Weight {
                 }
             }
             Encoding::Int4 { block, scale, zero_point } => {
-                let scales = Scales::new(bytes(scale)?, zero_point.as_ref().map(|span| bytes(span)), floats.len())?;
+                let scales = Scales::new(bytes(scale)?, zero_point.as_ref().map(&bytes), floats.len())?;
                 let row = usize::try_from(*self.shape.last()?).ok()?;
                 let block = usize::try_from(*block).ok()?;
                 for (index, float) in floats.iter_mut().enumerate() {

@@ -85,7 +85,7 @@ impl Window {
             return known(size.div_ceil(self.stride));
         }
         let padded = size.checked_add(before)?.checked_add(after)?;
-        let Some(room) = padded.checked_sub(extent) else { return None };
+        let room = padded.checked_sub(extent)?;
         if room % self.stride != 0 && self.ceil {
             // Whether a window that starts in the padding counts differs between versions of the standard.
             let last = room / self.stride + 1;

@@ -59,9 +59,22 @@ fn nodes(model: &mut Model, body: &Body) -> Result<(), Why> {
     Ok(())
 }
 
+/// Operators whose attribute `axis` is an axis of their first input.
+#[rustfmt::skip]
+const ALONG_AXIS: &[&str] = &[
+    "ArgMax", "ArgMin", "Compress", "Concat", "Gather", "GatherElements", "Hardmax", "LayerNormalization", "LogSoftmax",
+    "LpNormalization", "RMSNormalization", "ScatterElements", "Softmax", "Split", "TopK",
+];
+
 fn rule(view: &View<'_>) -> Outcome {
     if !view.node.domain.is_empty() {
         return Ok(Vec::new());
+    }
+    if let (Some(Attribute::Int(value)), Some(shape)) = (view.node.attribute("axis"), view.shape(0))
+        && ALONG_AXIS.contains(&view.node.op.as_str())
+        && axis(*value, shape.len()).is_none()
+    {
+        return Err(Why::Attribute { name: "axis".to_owned(), reason: "not an axis of the input" });
     }
     let rules =
         [elementwise::rule, shapes::rule, layout::rule, reduce::rule, product::rule, convolution::rule, control::rule];

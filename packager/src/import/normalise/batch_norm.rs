@@ -27,7 +27,7 @@ pub(super) fn fold(model: &mut Model, tally: &mut Tally) {
         let Some(x) = input(node, 0).filter(|x| counts.get(index(*x)) == Some(&1)) else { continue };
         let Some(layer) = producer.get(&x).filter(|layer| !replaced.contains_key(layer)) else { continue };
         let Some(norm) = Normalisation::of(model, node) else { continue };
-        let Some(nodes) = body.nodes.get(*layer).and_then(|layer| norm.into_layer(model, layer, node)) else {
+        let Some(nodes) = body.nodes.get(*layer).and_then(|layer| norm.in_layer(model, layer, node)) else {
             continue;
         };
         replaced.insert(*layer, nodes);
@@ -68,7 +68,7 @@ impl Normalisation {
     }
 
     /// The layer with the normalisation in it, giving what the normalisation gave.
-    fn into_layer(&self, model: &mut Model, layer: &Node, norm: &Node) -> Option<Vec<Node>> {
+    fn in_layer(&self, model: &mut Model, layer: &Node, norm: &Node) -> Option<Vec<Node>> {
         if !layer.domain.is_empty() {
             return None;
         }
