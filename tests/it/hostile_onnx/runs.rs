@@ -2,6 +2,7 @@
 
 use super::table::shape_weight;
 use crate::support::onnx::{self, Onnx};
+use crate::support::packager::packager;
 use crate::support::program::session;
 use crate::support::{Failures, temp_dir};
 use pannier::{Code, Inputs, Options};
@@ -147,6 +148,27 @@ fn a_greedy_model_is_stopped_by_its_budget() {
                 Err((code, message)) if !greedy.codes.contains(&code) => Err(format!("{code}: {message}")),
                 Err(_) if took > DEADLINE + LATE => Err(format!("stopped only after {took:?}")),
                 Err(_) => Ok(()),
+            }
+        });
+    }
+    failures.assert_none();
+}
+
+/// A build runs a model to make its self-test. One that wants too much gets a bundle without, or a clean refusal.
+#[test]
+fn packager_build_survives_a_greedy_model() {
+    let mut failures = Failures::default();
+    for greedy in table() {
+        failures.check(greedy.name, || {
+            let folder = temp_dir();
+            greedy.model.save(folder.path());
+            let ran = packager(folder.path(), ["build", "model.onnx", "-o", "out.pannier"]);
+            let clean = [Code::MemoryBudget, Code::Deadline, Code::UnsupportedOperator].map(Code::exit_status);
+            let written = folder.path().join("out.pannier").exists();
+            match ran.status {
+                Some(0) if written => Ok(()),
+                Some(status) if clean.map(i32::from).contains(&status) && !written => Ok(()),
+                status => Err(format!("exit status {status:?}, written: {written}: {}", ran.stderr)),
             }
         });
     }
