@@ -272,7 +272,7 @@ fn encodings_decode_to_the_numbers_that_they_stand_for() {
         ),
     ];
     for (encoding, shape, data, scales, zero_points, expected) in cases {
-        let mut section = vec![0; 192];
+        let mut section = [0; 192];
         section[..data.len()].copy_from_slice(&data);
         section[64..64 + scales.len() * 4].copy_from_slice(&floats(scales));
         section[128..128 + zero_points.len()].copy_from_slice(zero_points);
