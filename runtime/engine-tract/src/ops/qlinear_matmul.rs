@@ -1,4 +1,4 @@
-//! `QLinearMatMul`: tract's saturates signed results wrongly and wants scales to be binary32.
+//! `QLinearMatMul` with scales of any float type: tract's own takes binary32 only.
 //!
 //! `y = saturate(round((a - a0) (b - b0) * (sa * sb / sy)) + y0)`, the product in 32-bit integers, the rest in binary32,
 //! half rounded to even: the definition in the ONNX standard.
