@@ -11,7 +11,7 @@ pub const LABELS: usize = 1 << 20;
 /// end of each line is taken off, since a label may be a space.
 ///
 /// # Errors
-/// [`ContentError::Malformed`]: neither of the two, or empty. [`ContentError::TooLarge`]: more than [`LABELS`].
+/// [`ContentError::Malformed`]: neither of the two, or empty. [`ContentError::TooLarge`]: more than `LABELS`.
 pub fn read_labels(what: &str, bytes: &[u8]) -> Result<Vec<String>, ContentError> {
     let text = std::str::from_utf8(bytes).map_err(|e| ContentError::malformed(what, "label", e))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -24,7 +24,7 @@ impl Npz {
     /// Reads the directory. `what` names the file in errors.
     ///
     /// # Errors
-    /// [`ContentError::Malformed`]: not a zip file. [`ContentError::TooLarge`]: more than [`ARRAYS`] entries.
+    /// [`ContentError::Malformed`]: not a zip file. [`ContentError::TooLarge`]: more than `ARRAYS` entries.
     pub fn open(what: &str, from: Box<dyn Stream>) -> Result<Npz, ContentError> {
         let zip = zip::ZipArchive::new(from).map_err(|e| ContentError::malformed(what, "npz", e))?;
         if zip.len() > ARRAYS {

@@ -28,7 +28,7 @@ pub struct Picture {
 /// Decodes a picture and lays it out.
 ///
 /// # Errors
-/// [`ContentError::Malformed`]: neither PNG nor JPEG, or a damaged one. [`ContentError::TooLarge`]: more than [`PIXELS`],
+/// [`ContentError::Malformed`]: neither PNG nor JPEG, or a damaged one. [`ContentError::TooLarge`]: more than `PIXELS`,
 /// in the file or after resizing; nothing was decoded then.
 pub fn picture(what: &str, bytes: &[u8], layout: &ImageLayout) -> Result<Picture, ContentError> {
     let image = decode(what, bytes)?;

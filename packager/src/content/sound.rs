@@ -22,7 +22,7 @@ impl Sound {
     ///
     /// # Errors
     /// [`ContentError::Malformed`]: not a WAV file, a cut one, one without samples. [`ContentError::SampleRate`]: not the
-    /// model's. [`ContentError::TooLarge`]: more than [`SAMPLES`]. [`ContentError::Description`]: frames of no samples.
+    /// model's. [`ContentError::TooLarge`]: more than `SAMPLES`. [`ContentError::Description`]: frames of no samples.
     pub fn decode(what: &str, bytes: &[u8], spec: &PcmFrame) -> Result<Sound, ContentError> {
         let wrong = |e: hound::Error| ContentError::malformed(what, "WAV", e);
         if spec.frame == 0 {

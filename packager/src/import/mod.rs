@@ -38,7 +38,7 @@ use std::path::Path;
 /// A model as a program, with its interface.
 #[derive(Clone)]
 pub struct Imported {
-    /// The graph at opset [`OPSET`](pannier_graph::OPSET) and its weights, one section for each size of element.
+    /// The graph at opset [`OPSET`] and its weights, one section for each size of element.
     pub program: Program,
     /// Inputs in the order of the graph, with [`Content::Tensor`].
     pub inputs: Vec<Port>,
