@@ -50,6 +50,17 @@ pub fn build_packager(profile: &str) -> Result<PathBuf> {
     Ok(target_dir()?.join(folder).join("packager"))
 }
 
+/// Builds the `packager` command and every test, and returns the command's path, unless `PANNIER_PACKAGER` names one.
+///
+/// In one go, because tests turn on features of the crates below: built apart, those crates are compiled twice.
+pub fn build_packager_and_tests(locked: &[&str]) -> Result<PathBuf> {
+    shell::run(cargo().args(["build", "--bin", "packager", "--tests"]).args(locked))?;
+    match std::env::var_os("PANNIER_PACKAGER").filter(|path| !path.is_empty()) {
+        Some(prebuilt) => Ok(std::path::absolute(prebuilt)?),
+        None => Ok(target_dir()?.join("debug").join("packager")),
+    }
+}
+
 /// A fresh folder for files of one run, under the cache and named after `purpose`.
 pub fn scratch(purpose: &str) -> Result<PathBuf> {
     let folder = cache()?.join("scratch").join(format!("{purpose}-{}", std::process::id()));

@@ -73,8 +73,8 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
         )
     });
     let mut packager = None;
-    steps.step("build the packager", || {
-        packager = Some(environment::build_packager("dev")?);
+    steps.step("build the packager and the tests", || {
+        packager = Some(environment::build_packager_and_tests(locked)?);
         Ok(())
     });
     match &packager {
