@@ -111,12 +111,16 @@ pub fn references(case: &Case, outputs: &[Port], answers: Vec<Tensor>) -> Vec<Te
 
 /// Cases of made-up numbers, for a model that nobody gave data for: always the same ones.
 ///
-/// A symbol is 1 on the first axis, where the batch is; elsewhere the smallest of a few sizes that the model accepts.
-/// Empty if it accepts none of them, takes too long or too much, or answers with something that is no finite number.
+/// A symbol that stands on a first axis, where the batch is, is 1; others are the smallest of a few sizes that the model
+/// accepts.
+/// Empty if it accepts none of them, takes too long or too much, or answers with something that is no finite number;
+/// then with the last error, if there was one.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
-pub fn made_up(prepared: &dyn Prepared, ports: &[Port]) -> Result<Vec<Candidate>, Error> {
+pub fn made_up(prepared: &dyn Prepared, ports: &[Port]) -> Result<(Vec<Candidate>, Option<EngineError>), Error> {
+    let mut refusal = None;
+    let batch: Vec<&Dim> = ports.iter().filter_map(|port| port.shape.first()).collect();
     let sizes: &[usize] = match ports.iter().any(|port| port.shape.iter().any(|dim| matches!(dim, Dim::Symbol(_)))) {
         true => &[1, 4, 16, 32, 64, 224, 320],
         false => &[1],
@@ -124,7 +128,8 @@ pub fn made_up(prepared: &dyn Prepared, ports: &[Port]) -> Result<Vec<Candidate>
     for size in sizes {
         let mut found = Vec::new();
         for seed in 0..2 {
-            let Some(inputs) = ports.iter().map(|port| random(port, *size, seed)).collect::<Option<Vec<_>>>() else {
+            let Some(inputs) = ports.iter().map(|port| random(port, &batch, *size, seed)).collect::<Option<Vec<_>>>()
+            else {
                 break;
             };
             let outputs = run(prepared, &inputs, RunLimits::MADE_UP);
@@ -135,27 +140,32 @@ pub fn made_up(prepared: &dyn Prepared, ports: &[Port]) -> Result<Vec<Candidate>
                 }
                 Ok(_) => {}
                 // A larger size would not take less.
-                Err(EngineError::MemoryBudget { .. } | EngineError::Interrupted { .. }) => return Ok(found),
-                Err(_) => break,
+                Err(error @ (EngineError::MemoryBudget { .. } | EngineError::Interrupted { .. })) => {
+                    return Ok((found, Some(error)));
+                }
+                Err(error) => {
+                    refusal = Some(error);
+                    break;
+                }
             }
         }
         if !found.is_empty() {
-            return Ok(found);
+            return Ok((found, None));
         }
     }
-    Ok(Vec::new())
+    Ok((Vec::new(), refusal))
 }
 
 /// Most elements of a made-up input.
 const MADE_UP_ELEMENTS: usize = 1 << 24;
 
-fn random(port: &Port, size: usize, seed: u64) -> Option<Tensor> {
-    let dim = |(axis, dim): (usize, &Dim)| match dim {
+fn random(port: &Port, batch: &[&Dim], size: usize, seed: u64) -> Option<Tensor> {
+    let dim = |dim: &Dim| match dim {
         Dim::Fixed(size) => usize::try_from(*size).ok(),
-        Dim::Symbol(_) if axis == 0 => Some(1),
+        Dim::Symbol(_) if batch.contains(&dim) => Some(1),
         Dim::Symbol(_) => Some(size),
     };
-    let shape: Vec<usize> = port.shape.iter().enumerate().map(dim).collect::<Option<_>>()?;
+    let shape: Vec<usize> = port.shape.iter().map(dim).collect::<Option<_>>()?;
     let count = shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim))?;
     if count > MADE_UP_ELEMENTS {
         return None;
@@ -197,19 +207,26 @@ mod tests {
 
     #[test]
     fn made_up_numbers_are_small_exact_and_always_the_same() {
+        let batch = Dim::Symbol("batch".into());
         let symbols = || vec![Dim::Symbol("batch".into()), Dim::Symbol("time".into()), Dim::Fixed(2)];
         for dtype in DType::ALL {
             let port = port(*dtype, symbols());
-            let tensor = random(&port, 16, 0).unwrap();
+            let tensor = random(&port, &[&batch], 16, 0).unwrap();
             assert_eq!(tensor.shape(), [1, 16, 2]);
             let values = crate::content::numbers::wide(&tensor);
             let is_float = matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::F64);
             let (low, high) = if is_float { (-1.0, 1.0) } else { (0.0, 1.0) };
             assert!(values.iter().all(|v| (low..=high).contains(v)), "{dtype:?} {values:?}");
             assert!(values.iter().any(|v| *v != values[0]), "{dtype:?} they differ");
-            assert_eq!(random(&port, 16, 0), Some(tensor.clone()), "{dtype:?}");
-            assert_ne!(random(&port, 16, 1), Some(tensor), "{dtype:?}");
+            assert_eq!(random(&port, &[&batch], 16, 0), Some(tensor.clone()), "{dtype:?}");
+            assert_ne!(random(&port, &[&batch], 16, 1), Some(tensor), "{dtype:?}");
         }
-        assert_eq!(random(&port(DType::F32, vec![Dim::Fixed(u64::MAX), Dim::Fixed(2)]), 1, 0), None);
+        assert_eq!(random(&port(DType::F32, vec![Dim::Fixed(u64::MAX), Dim::Fixed(2)]), &[], 1, 0), None);
+    }
+    #[test]
+    fn the_batch_is_one_on_every_axis() {
+        let state = port(DType::F32, vec![Dim::Fixed(2), Dim::Symbol("batch".into()), Dim::Symbol("time".into())]);
+        let tensor = random(&state, &[&Dim::Symbol("batch".into())], 16, 0).unwrap();
+        assert_eq!(tensor.shape(), [2, 1, 16]);
     }
 }

@@ -85,12 +85,19 @@ pub fn build(
         }
     }
     if measured.candidates.is_empty() {
-        measured.candidates = made_up(&*prepared, &ports.inputs)?;
+        let (candidates, refusal) = made_up(&*prepared, &ports.inputs)?;
         measured.origin = GoldenOrigin::MadeUp;
-        warnings.push(match measured.candidates.is_empty() {
-            true => "the bundle has no self-test: give inputs with --evaluate or --calibrate".to_owned(),
-            false => "the self-test uses made-up numbers: give real inputs with --evaluate or --calibrate".to_owned(),
+        warnings.push(match (candidates.is_empty(), refusal) {
+            (false, _) => {
+                "the self-test uses made-up numbers: give real inputs with --evaluate or --calibrate".to_owned()
+            }
+            (true, None) => "the bundle has no self-test: give inputs with --evaluate or --calibrate".to_owned(),
+            (true, Some(error)) => format!(
+                "the bundle has no self-test, and may not run: give inputs with --evaluate or --calibrate. \
+                 Made-up inputs failed: {error}"
+            ),
         });
+        measured.candidates = candidates;
     }
     let weight_bytes = imported.program.sections.iter().map(|section| section.as_bytes().len() as u64).sum();
     let golden = golden::select(&measured.candidates, weight_bytes, prepared.memory().peak_bytes);
