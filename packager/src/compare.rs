@@ -1,10 +1,11 @@
 //! What differs between two models: manifest, interface, operators, weights.
 
 use crate::{Error, interrupt, program, units};
-use pannier_bundle::manifest::{Manifest, Port};
+use pannier_bundle::manifest::{Content, Manifest, Port};
 use pannier_engine::Program;
 use pannier_graph::{DType, Weight};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What differs between two models.
@@ -123,17 +124,37 @@ fn manifest_fields(manifest: &Manifest) -> Vec<(String, String)> {
     fields.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// One entry for the type of a port and one for each detail of what it means, so that only what differs is listed.
 fn ports(ports: &[Port]) -> Vec<(String, String)> {
-    let value = |port: &Port| {
-        let content = match &port.content {
-            pannier_bundle::manifest::Content::Tensor => String::new(),
-            content => format!(" {content:?}"),
-        };
-        let description =
-            if port.description.is_empty() { String::new() } else { format!(" \"{}\"", port.description) };
-        format!("{} {}{content}{description}", port.dtype.name(), units::shape(&port.shape))
-    };
-    ports.iter().map(|port| (port.name.clone(), value(port))).collect()
+    let mut entries = Vec::new();
+    for port in ports {
+        let name = &port.name;
+        entries.push((name.clone(), format!("{} {}", port.dtype.name(), units::shape(&port.shape))));
+        if !port.description.is_empty() {
+            entries.push((format!("{name} description"), port.description.clone()));
+        }
+        if port.content != Content::Tensor {
+            // Through text, which writes a binary32 as short as it can be.
+            let text = serde_json::to_string(&port.content).unwrap_or_default();
+            details(&format!("{name} content"), &serde_json::from_str(&text).unwrap_or_default(), &mut entries);
+        }
+    }
+    entries
+}
+
+/// The leaves of a document, each with the path to it.
+fn details(path: &str, value: &Value, entries: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| details(&format!("{path}.{}", key.to_lowercase()), value, entries));
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(Value::to_string).collect();
+            entries.push((path.to_owned(), items.join(" ")));
+        }
+        Value::String(text) => entries.push((path.to_owned(), text.clone())),
+        value => entries.push((path.to_owned(), value.to_string())),
+    }
 }
 
 fn fields(before: Vec<(String, String)>, after: Vec<(String, String)>) -> Vec<Field> {
