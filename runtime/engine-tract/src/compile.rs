@@ -84,7 +84,9 @@ pub(crate) fn compile(parsed: &Parsed, graph: &Graph, key: &Key, limits: &Limits
         analyse(&mut model, limits, false)?;
         let mut typed = model.into_typed()?;
         untangle_outputs(&mut typed)?;
-        Plan::new(typed.into_optimized()?)
+        let mut optimized = typed.into_optimized()?;
+        crate::ops::mend_squares(&mut optimized);
+        Plan::new(optimized)
     });
     plan.map_err(|failure| failure.invalid(&parsed.nodes))
 }

@@ -4,12 +4,13 @@
 //! names from elsewhere can neither clash nor be taken for expressions, and every message of tract can be led back to
 //! the node it is about. The main body's weights are not in the message: see `parse`.
 
-use crate::dtype;
+use crate::{dtype, ops};
 use pannier_engine::{EngineError, Program};
 use pannier_graph::{Attribute, Body, DType, Dim, Literal, Node, OPSET, ValueId, Weight};
 use std::collections::BTreeMap;
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 
 /// The message, and what the names in it stand for.
@@ -134,9 +135,10 @@ impl Writer<'_> {
             let zero = Literal { dtype: DType::F32, shape: vec![1], bytes: vec![0; 4] };
             attribute.push(self.attribute("value", &Attribute::Tensor(zero))?);
         }
+        let to_i64 = node.op == "Cast" && node.attribute("to") == Some(&Attribute::Int(DataType::Int64 as i64));
         Ok(pb::NodeProto {
             name: format!("n{index}"),
-            op_type: node.op.clone(),
+            op_type: if to_i64 { ops::CAST_TO_I64.into() } else { node.op.clone() },
             domain: node.domain.clone(),
             input: names(&node.inputs),
             output: names(&node.outputs),

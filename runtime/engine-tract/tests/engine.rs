@@ -1,5 +1,8 @@
 //! The tract engine on small programs: what it runs, what it refuses and where it stops.
 
+#[path = "engine/integers.rs"]
+mod integers;
+
 use pannier_engine::{
     Cancel, Code, DType, Dim, Engine, EngineError, Interrupt, Prepared, Program, ProgramBuilder, RunBudget, Tensor,
     TensorView, Watch,

@@ -1,23 +1,38 @@
 //! Operators that tract computes wrongly or only in part, built anew from its parts.
 
+mod cast;
 mod compress;
 mod qlinear_matmul;
 mod reduce;
+mod square;
+
+pub(crate) use square::mend as mend_squares;
 
 use tract_onnx::model::{Onnx, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::{InferenceOp, TractResult, expand};
+use tract_onnx::tract_hir::ops::nn;
 
 /// What a builder gives: the operator, and the names that it takes from around its node.
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
+/// The name that stands for `Cast` to `int64`; tract's own builder keeps the other types.
+pub(crate) const CAST_TO_I64: &str = "CastToI64";
+
 /// Puts our builders in the place of tract's.
 pub(crate) fn register(onnx: &mut Onnx) {
+    onnx.op_register.insert(CAST_TO_I64, |_, _| Ok((expand(cast::CastToI64), vec![])));
     onnx.op_register.insert("Compress", compress);
     onnx.op_register.insert("QLinearMatMul", |_, _| Ok((expand(qlinear_matmul::QLinearMatMul), vec![])));
+    onnx.op_register.insert("ReduceL1", |_, node| reduce(node, reduce::Kind::L1));
+    onnx.op_register.insert("ReduceL2", |_, node| reduce(node, reduce::Kind::Float(nn::Reducer::L2)));
+    onnx.op_register.insert("ReduceLogSum", |_, node| reduce(node, reduce::Kind::Float(nn::Reducer::LogSum)));
+    onnx.op_register.insert("ReduceLogSumExp", |_, node| reduce(node, reduce::Kind::Float(nn::Reducer::LogSumExp)));
     onnx.op_register.insert("ReduceMax", |_, node| reduce(node, reduce::Kind::Largest));
+    onnx.op_register.insert("ReduceMean", |_, node| reduce(node, reduce::Kind::Mean));
     onnx.op_register.insert("ReduceMin", |_, node| reduce(node, reduce::Kind::Smallest));
     onnx.op_register.insert("ReduceSum", |_, node| reduce(node, reduce::Kind::Sum));
+    onnx.op_register.insert("ReduceSumSquare", |_, node| reduce(node, reduce::Kind::SumSquare));
 }
 
 fn compress(_: &ParsingContext, node: &NodeProto) -> Built {

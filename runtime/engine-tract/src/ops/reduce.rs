@@ -1,8 +1,11 @@
-//! `ReduceMax`, `ReduceMin` and the `ReduceSum` of integers.
+//! `ReduceMax`, `ReduceMin` and what is made of sums of integers.
 //!
 //! tract starts an extremum from the largest finite number where the standard wants an infinity: the largest of `[-inf]`
-//! comes out as `-3.4e38`. It has no extremum of booleans. And it adds integers up in 32 bits, whatever their type.
+//! comes out as `-3.4e38`. It has no extremum of booleans. And it adds integers up in 32 bits, whatever their type. Roots
+//! and logarithms of sums of integers, which it has for floating-point numbers only, are refused.
 
+use super::square::integer_square;
+use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::{args_1, as_op, op_as_typed_op, op_out_of_plan};
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::nn;
@@ -14,6 +17,25 @@ pub(crate) enum Kind {
     Largest,
     Smallest,
     Sum,
+    L1,
+    Mean,
+    SumSquare,
+    /// One that is for floating-point numbers only.
+    Float(nn::Reducer),
+}
+
+impl Kind {
+    /// tract's own, which is right for floating-point numbers.
+    fn of_floats(self) -> Option<nn::Reducer> {
+        match self {
+            Kind::Largest | Kind::Smallest => None,
+            Kind::Sum => Some(nn::Reducer::Sum),
+            Kind::L1 => Some(nn::Reducer::L1),
+            Kind::Mean => Some(nn::Reducer::Mean),
+            Kind::SumSquare => Some(nn::Reducer::SumSquare),
+            Kind::Float(reducer) => Some(reducer),
+        }
+    }
 }
 
 /// The operator as ONNX has it.
@@ -50,6 +72,10 @@ impl Expansion for Reduce {
             Kind::Largest => "ReduceMax".into(),
             Kind::Smallest => "ReduceMin".into(),
             Kind::Sum => "ReduceSum".into(),
+            Kind::L1 => "ReduceL1".into(),
+            Kind::Mean => "ReduceMean".into(),
+            Kind::SumSquare => "ReduceSumSquare".into(),
+            Kind::Float(reducer) => format!("Reduce{reducer:?}").into(),
         }
     }
 
@@ -83,12 +109,21 @@ impl Expansion for Reduce {
         axes.sort_unstable();
         axes.dedup();
         let datum = model.outlet_fact(inputs[0])?.datum_type;
-        if self.kind == Kind::Sum && !datum.is_integer() {
+        if let Some(reducer) = self.kind.of_floats().filter(|_| !datum.is_integer()) {
             let axes = axes.into_iter().map(|axis| axis as i64).collect();
-            return nn::Reduce::new(Some(axes), self.keep_dims, nn::Reducer::Sum).wire(prefix, model, &inputs[..1]);
+            return nn::Reduce::new(Some(axes), self.keep_dims, reducer).wire(prefix, model, &inputs[..1]);
         }
-        let op = Fold { axes: axes.clone(), kind: self.kind };
-        let mut wire = model.wire_node(prefix, op, &inputs[..1])?;
+        let mut wire = tvec!(inputs[0]);
+        if self.kind == Kind::L1 && datum.is_signed() {
+            wire = model.wire_node(format!("{prefix}.abs"), math::abs(), &wire)?;
+        } else if self.kind == Kind::SumSquare {
+            wire = model.wire_node(format!("{prefix}.square"), integer_square(), &wire)?;
+        }
+        let kind = if matches!(self.kind, Kind::L1 | Kind::SumSquare) { Kind::Sum } else { self.kind };
+        if let Kind::Float(_) = kind {
+            bail!("{} of {datum:?} is not supported", self.name());
+        }
+        wire = model.wire_node(prefix, Fold { axes: axes.clone(), kind }, &wire)?;
         if !self.keep_dims {
             for axis in axes.iter().rev() {
                 wire = model.wire_node(format!("{prefix}.without_{axis}"), AxisOp::Rm(*axis), &wire)?;
@@ -125,7 +160,14 @@ impl EvalOp for Fold {
                       (Kind::Smallest, DatumType::$float) => self.extremum(&input, <$f>::INFINITY, |a, b| a < b)?,)*
                     $((Kind::Largest, DatumType::$integer) => self.extremum(&input, <$i>::MIN, |a, b| a > b)?,
                       (Kind::Smallest, DatumType::$integer) => self.extremum(&input, <$i>::MAX, |a, b| a < b)?,
-                      (Kind::Sum, DatumType::$integer) => self.fold(&input, 0, |sum: &$i, value| sum.wrapping_add(*value))?,)*
+                      (Kind::Sum, DatumType::$integer) => self.fold(&input, 0, |sum: &$i, value| sum.wrapping_add(*value))?,
+                      (Kind::Mean, DatumType::$integer) => {
+                          let sum = self.fold(&input, 0, |sum: &$i, value| sum.wrapping_add(*value))?;
+                          let count: usize = self.axes.iter().map(|axis| input.shape()[*axis]).product();
+                          let count = <$i>::try_from(count).ok().filter(|count| *count != 0);
+                          let count = count.context("a mean of no elements, or of too many")?;
+                          sum.into_plain_array::<$i>()?.mapv(|sum| sum / count).into_tensor()
+                      })*
                     (Kind::Largest, DatumType::Bool) => self.extremum(&input, false, |a, b| a > b)?,
                     (Kind::Smallest, DatumType::Bool) => self.extremum(&input, true, |a, b| a < b)?,
                     (kind, datum) => bail!("{kind:?} of {datum:?} is not supported"),

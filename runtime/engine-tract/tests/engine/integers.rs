@@ -1,0 +1,62 @@
+//! Integers beyond what tract's own operators keep: 32 bits in sums and casts, 24 in squares.
+
+use super::{fixed, floats, ints, one_node, run};
+use pannier_engine::{Code, DType, ProgramBuilder, Tensor};
+use pannier_graph::Attribute;
+
+fn int32(value: i32) -> Tensor {
+    Tensor::from_slice([1], &[value]).unwrap()
+}
+
+#[test]
+fn large_integers_come_out_exact() {
+    let big = 1i64 << 33;
+    let to_int64 = [("to", Attribute::Int(7))];
+    let none = [];
+    // An operator, its input, attributes, its operand, and the answer.
+    type Case<'a> = (&'a str, Tensor, &'a [(&'a str, Attribute)], Option<Tensor>, Tensor);
+    let all = || Some(ints(&[0]));
+    let cases: [Case<'_>; 9] = [
+        ("ReduceMean", ints(&[big, -8, 8]), &none, all(), ints(&[big / 3])),
+        ("ReduceL1", ints(&[-big, 2]), &none, all(), ints(&[big + 2])),
+        ("ReduceSumSquare", ints(&[1 << 30, -3]), &none, all(), ints(&[(1 << 60) + 9])),
+        ("ReduceSumSquare", int32(-46_339), &none, all(), int32(2_147_302_921)),
+        ("Pow", ints(&[94_906_267]), &none, Some(ints(&[2])), ints(&[9_007_199_515_875_289])),
+        ("Pow", int32(46_339), &none, Some(int32(2)), int32(2_147_302_921)),
+        ("Cast", floats(&[2], &[3e9, -3e9]), &to_int64, None, ints(&[3_000_000_000, -3_000_000_000])),
+        ("Cast", ints(&[i64::MIN, big]), &to_int64, None, ints(&[i64::MIN, big])),
+        ("Cast", Tensor::scalar(u32::MAX), &to_int64, None, Tensor::scalar(i64::from(u32::MAX))),
+    ];
+    let mut wrong = Vec::new();
+    for (op, input, attributes, operand, expected) in cases {
+        let mut builder = ProgramBuilder::new();
+        let dims: Vec<_> = input.shape().iter().map(|dim| fixed(*dim as u64)).collect();
+        let mut values = vec![builder.input("x", input.dtype(), &dims)];
+        values.extend(operand.map(|operand| builder.weight("operand", &operand)));
+        let y = builder.node_attributes(op, &values, attributes);
+        builder.output("y", y);
+        let found = run(&builder.build(), &[input]);
+        if found != Ok(vec![expected.clone()]) {
+            wrong.push(format!("{op}: {found:?}, expected {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_product_with_itself_is_exact() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::I32, &[fixed(1)]);
+    let y = builder.node("Mul", &[x, x]);
+    builder.output("y", y);
+    assert_eq!(run(&builder.build(), &[int32(-46_339)]), Ok(vec![int32(2_147_302_921)]));
+}
+
+#[test]
+fn roots_and_logarithms_of_sums_of_integers_are_refused() {
+    for op in ["ReduceL2", "ReduceLogSum", "ReduceLogSumExp"] {
+        let error = run(&one_node(op, &[(DType::I32, &[fixed(1)])], &[]), &[int32(3)]).unwrap_err();
+        assert_eq!(error.code(), Code::UnsupportedOperator, "{error}");
+        assert!(error.to_string().contains(&format!("{op} of I32 is not supported")), "{error}");
+    }
+}
