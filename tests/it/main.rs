@@ -7,5 +7,6 @@ mod hostile_onnx;
 mod import;
 mod models;
 mod oms;
+mod samples;
 mod support;
 mod trust;
