@@ -400,6 +400,7 @@ fn what_tract_alone_gets_wrong_comes_out_right() {
             vec![],
             floats(&[1], &[-INF]),
         ),
+        ("no overflow", "ReduceLogSumExp", vec![floats(&[2], &[1e4, -INF]), axes(&[0])], vec![], floats(&[1], &[1e4])),
         (
             "the smallest of nothing",
             "ReduceMin",

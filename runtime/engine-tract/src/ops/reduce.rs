@@ -1,11 +1,12 @@
 //! `ReduceMax`, `ReduceMin` and what is made of sums of integers.
 //!
 //! tract starts an extremum from the largest finite number where the standard wants an infinity: the largest of `[-inf]`
-//! comes out as `-3.4e38`. It has no extremum of booleans. And it adds integers up in 32 bits, whatever their type. Roots
+//! comes out as `-3.4e38`. It has no extremum of booleans. Its `ReduceLogSumExp` overflows. And it adds integers up in 32 bits, whatever their type. Roots
 //! and logarithms of sums of integers, which it has for floating-point numbers only, are refused.
 
 use super::square::integer_square;
 use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::{Reduce as TypedReduce, Reducer};
 use tract_onnx::tract_core::{args_1, as_op, op_as_typed_op, op_out_of_plan};
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::nn;
@@ -49,6 +50,19 @@ pub(crate) struct Reduce {
 }
 
 impl Reduce {
+    fn without_axes(
+        &self,
+        prefix: &str,
+        model: &mut TypedModel,
+        mut wire: TVec<OutletId>,
+        axes: &[usize],
+    ) -> TractResult<TVec<OutletId>> {
+        for axis in axes.iter().rev().filter(|_| !self.keep_dims) {
+            wire = model.wire_node(format!("{prefix}.without_{axis}"), AxisOp::Rm(*axis), &wire)?;
+        }
+        Ok(wire)
+    }
+
     fn axes(&self, rank: usize, given: Option<&Tensor>) -> TractResult<Vec<usize>> {
         let given = match given {
             Some(axes) => axes.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec(),
@@ -109,6 +123,10 @@ impl Expansion for Reduce {
         axes.sort_unstable();
         axes.dedup();
         let datum = model.outlet_fact(inputs[0])?.datum_type;
+        if self.kind == Kind::Float(nn::Reducer::LogSumExp) && datum.is_float() {
+            let wire = log_sum_exp(prefix, model, inputs[0], &axes)?;
+            return self.without_axes(prefix, model, wire, &axes);
+        }
         if let Some(reducer) = self.kind.of_floats().filter(|_| !datum.is_integer()) {
             let axes = axes.into_iter().map(|axis| axis as i64).collect();
             return nn::Reduce::new(Some(axes), self.keep_dims, reducer).wire(prefix, model, &inputs[..1]);
@@ -124,13 +142,29 @@ impl Expansion for Reduce {
             bail!("{} of {datum:?} is not supported", self.name());
         }
         wire = model.wire_node(prefix, Fold { axes: axes.clone(), kind }, &wire)?;
-        if !self.keep_dims {
-            for axis in axes.iter().rev() {
-                wire = model.wire_node(format!("{prefix}.without_{axis}"), AxisOp::Rm(*axis), &wire)?;
-            }
-        }
-        Ok(wire)
+        self.without_axes(prefix, model, wire, &axes)
     }
+}
+
+/// `m + ln(sum(exp(x - m)))` with the largest element as `m`, so that nothing overflows that the result can hold.
+fn log_sum_exp(prefix: &str, model: &mut TypedModel, x: OutletId, axes: &[usize]) -> TractResult<TVec<OutletId>> {
+    let name = |part: &str| format!("{prefix}.{part}");
+    let (datum, rank) = (model.outlet_fact(x)?.datum_type, model.outlet_fact(x)?.rank());
+    // An infinite `m` would make a NaN of the difference.
+    let finite = if datum == DatumType::F16 { 65504.0 } else { f32::MAX };
+    let mut bound = |part: &str, value: f32| {
+        let bound = tensor0(value).cast_to_dt(datum)?.into_owned().broadcast_into_rank(rank)?;
+        model.add_const(name(part), bound)
+    };
+    let (highest, lowest) = (bound("highest", finite)?, bound("lowest", -finite)?);
+    let largest = model.wire_node(name("largest"), Fold { axes: axes.into(), kind: Kind::Largest }, &[x])?[0];
+    let largest = model.wire_node(name("below"), math::min(), &[largest, highest])?[0];
+    let largest = model.wire_node(name("within"), math::max(), &[largest, lowest])?[0];
+    let wire = model.wire_node(name("less"), math::sub(), &[x, largest])?;
+    let wire = model.wire_node(name("exp"), math::exp(), &wire)?;
+    let wire = model.wire_node(name("sum"), TypedReduce::new(axes.into(), Reducer::Sum), &wire)?;
+    let wire = model.wire_node(name("ln"), math::ln(), &wire)?;
+    model.wire_node(prefix, math::add(), &[wire[0], largest])
 }
 
 /// Keeps all axes; those that are reduced become 1.
