@@ -2,6 +2,8 @@
 
 #[path = "engine/integers.rs"]
 mod integers;
+#[path = "engine/stable.rs"]
+mod stable;
 
 use pannier_engine::{
     Cancel, Code, DType, Dim, Engine, EngineError, Interrupt, Prepared, Program, ProgramBuilder, RunBudget, Tensor,

@@ -5,6 +5,7 @@ mod compress;
 mod qlinear_matmul;
 mod reduce;
 mod square;
+mod stable;
 
 pub(crate) use square::mend as mend_squares;
 
@@ -23,6 +24,9 @@ pub(crate) const CAST_TO_I64: &str = "CastToI64";
 pub(crate) fn register(onnx: &mut Onnx) {
     onnx.op_register.insert(CAST_TO_I64, |_, _| Ok((expand(cast::CastToI64), vec![])));
     onnx.op_register.insert("Compress", compress);
+    onnx.op_register.insert("LogSoftmax", |_, node| {
+        Ok((expand(stable::LogSoftmax { axis: node.get_attr_opt("axis")?.unwrap_or(-1) }), vec![]))
+    });
     onnx.op_register.insert("QLinearMatMul", |_, _| Ok((expand(qlinear_matmul::QLinearMatMul), vec![])));
     onnx.op_register.insert("ReduceL1", |_, node| reduce(node, reduce::Kind::L1));
     onnx.op_register.insert("ReduceL2", |_, node| reduce(node, reduce::Kind::Float(nn::Reducer::L2)));
@@ -33,6 +37,7 @@ pub(crate) fn register(onnx: &mut Onnx) {
     onnx.op_register.insert("ReduceMin", |_, node| reduce(node, reduce::Kind::Smallest));
     onnx.op_register.insert("ReduceSum", |_, node| reduce(node, reduce::Kind::Sum));
     onnx.op_register.insert("ReduceSumSquare", |_, node| reduce(node, reduce::Kind::SumSquare));
+    onnx.op_register.insert("Softplus", |_, _| Ok((expand(stable::Softplus), vec![])));
 }
 
 fn compress(_: &ParsingContext, node: &NodeProto) -> Built {
