@@ -87,6 +87,8 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
     steps.step("tests", || {
         let mut command = cargo();
         command.arg("test").args(locked).arg("--no-fail-fast");
+        // Snapshots are looked for in this checkout, whichever one compiled the tests.
+        command.env("INSTA_WORKSPACE_ROOT", environment::root());
         if let Some(packager) = &packager {
             command.env("PANNIER_PACKAGER", packager);
         }

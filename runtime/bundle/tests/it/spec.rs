@@ -1,7 +1,6 @@
 //! SPEC.md and the code say the same.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use pannier_bundle::header::{
     ALIGNMENT_BYTES, CHUNK_CONTENT_BYTES_MAX, Kind, MAGIC, NAME_BYTES_MAX, PLANES_MAX, PREAMBLE_BYTES, WINDOW_BYTES_MAX,
@@ -95,7 +94,7 @@ fn fixed_texts_are_those_of_the_code() {
 
 #[test]
 fn the_worked_example_is_the_vector() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/v1/valid/minimal.pannier");
+    let path = crate::vectors::folder().join("valid/minimal.pannier");
     let (dump, explained) = SPEC.split("```text").last().unwrap().split_once("```").unwrap();
     let bytes = dump.lines().flat_map(|line| line.split_whitespace().skip(1));
     let bytes: Vec<u8> = bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();

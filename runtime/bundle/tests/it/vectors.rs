@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pannier_bundle::{Decoder, Limits};
 
 use crate::cases::{self, Case};
 use crate::support::{WAYS, read_all};
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/v1")
+/// Asked at run time: two checkouts that share a target folder may share this program, too.
+pub fn folder() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(package).join("../../tests/vectors/v1")
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The tract engine on small programs: what it runs, what it refuses and where it stops.
 
-#[path = "engine/integers.rs"]
 mod integers;
-#[path = "engine/stable.rs"]
 mod stable;
 
 use pannier_engine::{
