@@ -1,0 +1,1 @@
+//! Runs bundles in a sandbox, under wasmtime.

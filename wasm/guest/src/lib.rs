@@ -1,0 +1,1 @@
+//! The runtime as a WebAssembly guest that imports nothing.
