@@ -99,10 +99,6 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    pub(crate) fn new(entries: Vec<(String, Tensor)>) -> Outputs {
-        Outputs { entries }
-    }
-
     /// The output with this name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.iter().find(|(key, _)| *key == name).map(|(_, tensor)| tensor)
@@ -127,6 +123,13 @@ impl Outputs {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+/// The outputs in this order: for those who run models elsewhere and answer as a session does.
+impl<N: Into<String>> FromIterator<(N, Tensor)> for Outputs {
+    fn from_iter<I: IntoIterator<Item = (N, Tensor)>>(entries: I) -> Outputs {
+        Outputs { entries: entries.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect() }
     }
 }
 

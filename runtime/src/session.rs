@@ -218,7 +218,7 @@ impl Session {
         };
         let outputs = self.prepared.run(views, &budget)?;
         let names = self.manifest.outputs.iter().map(|port| port.name.clone());
-        Ok(Outputs::new(names.zip(outputs).collect()))
+        Ok(names.zip(outputs).collect())
     }
 }
 
