@@ -1,0 +1,53 @@
+//! A guest with its model in it.
+
+use crate::memory::set_image;
+use crate::module::Module;
+use crate::{Error, MemoryImage, append_section, component, plain};
+
+/// A custom section to be added: bytes under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CustomSection<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its contents.
+    pub contents: &'a [u8],
+}
+
+/// Makes a core module that starts with the given contents of its memory. `guest` is the raw or the plain module from which
+/// the instance was made whose memory this is. The custom sections are added at the end. Never panics.
+///
+/// This gives what Wizer gives, without it: Wizer would compile the guest a second time to run the same loading again,
+/// and take the same image of the same memory at the end, which is here already.
+///
+/// # Errors
+/// Those of [`plain`]; [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
+pub fn self_contained(guest: &[u8], image: &MemoryImage, custom: &[CustomSection]) -> Result<Vec<u8>, Error> {
+    let plain = plain(guest)?;
+    let mut wasm = with_image(&plain, image)?;
+    append(&mut wasm, custom);
+    Ok(wasm)
+}
+
+/// Makes a component that starts with the given contents of its memory. `raw` is the raw module; the image may come from an
+/// instance of its plain form, which has the same code and the same memory. The custom sections are added at the end. Never panics.
+///
+/// # Errors
+/// Those of [`component()`]; [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
+pub fn self_contained_component(raw: &[u8], image: &MemoryImage, custom: &[CustomSection]) -> Result<Vec<u8>, Error> {
+    let raw = with_image(raw, image)?;
+    let mut wasm = component(&raw)?;
+    append(&mut wasm, custom);
+    Ok(wasm)
+}
+
+fn with_image(wasm: &[u8], image: &MemoryImage) -> Result<Vec<u8>, Error> {
+    let mut module = Module::read(wasm)?;
+    set_image(&mut module, image)?;
+    module.finish()
+}
+
+fn append(wasm: &mut Vec<u8>, custom: &[CustomSection]) {
+    for section in custom {
+        append_section(wasm, section.name, section.contents);
+    }
+}
