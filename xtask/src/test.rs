@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::environment::{self, cargo};
-use crate::setup::{python, wasm};
+use crate::setup::browser::{self, Browser};
+use crate::setup::{fuzz, python, wasm};
 use crate::steps::Steps;
 use crate::{docs, models, shell, tour};
 
@@ -26,7 +27,7 @@ pub fn run(all: Option<u32>) -> Result<()> {
     fast(&mut steps, tools.as_ref(), false);
     if let Some(seconds) = all {
         slow(&mut steps, tools.as_ref());
-        fuzz(&mut steps, seconds);
+        fuzz_targets(&mut steps, seconds);
         portability(&mut steps);
     }
     steps.finish()
@@ -36,19 +37,22 @@ pub fn run(all: Option<u32>) -> Result<()> {
 pub struct Tools {
     python: PathBuf,
     models: PathBuf,
+    browser: Browser,
 }
 
 impl Tools {
     fn apply(&self, command: &mut Command) {
         command.env("PANNIER_PYTHON", &self.python).env("PANNIER_MODELS", &self.models);
+        let Browser { node, packages, chromium } = &self.browser;
+        command.env("PANNIER_NODE", node).env("PANNIER_NODE_PACKAGES", packages).env("PANNIER_CHROMIUM", chromium);
     }
 }
 
-/// Python packages and models. Tests that need them fail with a hint when this did.
+/// Python packages, models and a browser. Tests that need them fail with a hint when this did.
 pub fn prepare(steps: &mut Steps) -> Option<Tools> {
     let mut tools = None;
-    steps.step("what the tests need: Python packages and models", || {
-        tools = Some(Tools { python: python::ensure()?, models: models::ensure()? });
+    steps.step("what the tests need: Python packages, models, a browser", || {
+        tools = Some(Tools { python: python::ensure()?, models: models::ensure()?, browser: browser::ensure()? });
         Ok(())
     });
     tools
@@ -110,38 +114,21 @@ fn slow(steps: &mut Steps, tools: Option<&Tools>) {
     });
 }
 
-/// Every fuzz target for a while, where a nightly compiler and cargo-fuzz are at hand. The same oracles run in the
-/// fast tier as property tests.
-fn fuzz(steps: &mut Steps, seconds: u32) {
-    let cargo_fuzz = || {
-        let mut command = Command::new("cargo");
-        command.args(["+nightly", "fuzz"]).current_dir(environment::root().join("tests"));
-        command
+/// Every fuzz target for a while. The same oracles run in the fast tier as property tests.
+fn fuzz_targets(steps: &mut Steps, seconds: u32) {
+    let mut ready = None;
+    steps.step("build the fuzz targets", || {
+        let fuzz = fuzz::ensure()?;
+        fuzz.build()?;
+        ready = Some((fuzz.targets()?, fuzz));
+        Ok(())
+    });
+    let Some((targets, fuzz)) = ready else {
+        return steps.skip("fuzz targets", "they were not built");
     };
-    if !shell::succeeds(cargo_fuzz().arg("--version")) {
-        steps.skip("fuzz targets", "`cargo +nightly fuzz` is not installed");
-        return;
+    for target in targets {
+        steps.step(&format!("fuzz {target}"), || fuzz.run(&target, seconds));
     }
-    let targets = match shell::output(cargo_fuzz().arg("list")) {
-        Ok(targets) => targets,
-        Err(error) => return steps.step("fuzz targets", || Err(error)),
-    };
-    for target in targets.lines() {
-        steps.step(&format!("fuzz {target}"), || {
-            let mut command = cargo_fuzz();
-            command.args(["run", target]);
-            let vectors = environment::root().join("tests/vectors");
-            // A corpus of libFuzzer's own, then the test vectors as further seeds, which it does not write to.
-            command.arg(corpus(target)?).args(vectors.exists().then_some(&vectors));
-            shell::run(command.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-rss_limit_mb=1024"]))
-        });
-    }
-}
-
-fn corpus(target: &str) -> Result<PathBuf> {
-    let folder = environment::cache()?.join("fuzz").join(target);
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }
 
 /// The container without an operating system, and the runtime's portable crates for wasm32.

@@ -1,8 +1,10 @@
 //! `setup`: everything a fresh Debian-like machine lacks. Each part says what it does and skips what is there.
 //!
-//! The other verbs call only the part they need; the slow parts (wasm32 standard library, browser) are done here alone.
+//! The other verbs call only the parts they need.
 
-mod browser;
+pub mod browser;
+pub mod fuzz;
+pub mod node;
 pub mod python;
 pub mod wasm;
 
@@ -11,7 +13,7 @@ use anyhow::{Result, bail};
 use crate::steps::Steps;
 
 /// The parts, in the order in which they are set up.
-const PARTS: [&str; 3] = ["python", "wasm", "browser"];
+const PARTS: [&str; 4] = ["python", "wasm", "browser", "fuzz"];
 
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -29,6 +31,7 @@ fn ensure(part: &str) -> Result<()> {
     match part {
         "python" => python::ensure().map(drop),
         "wasm" => wasm::ensure(),
-        _ => browser::ensure(),
+        "browser" => browser::ensure().map(drop),
+        _ => fuzz::ensure().map(drop),
     }
 }
