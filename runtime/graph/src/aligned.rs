@@ -25,6 +25,15 @@ impl AlignedBytes {
         AlignedBytes { lines, size_bytes }
     }
 
+    /// A buffer of zeros, or `None` where there is no memory for it: for sizes that somebody else chose.
+    pub fn try_zeroed(size_bytes: usize) -> Option<AlignedBytes> {
+        let len = size_bytes.div_ceil(ALIGNMENT_BYTES);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(len).ok()?;
+        lines.resize(len, Line([0; ALIGNMENT_BYTES]));
+        Some(AlignedBytes { lines, size_bytes })
+    }
+
     /// A copy of `bytes`.
     pub fn copy_from(bytes: &[u8]) -> AlignedBytes {
         let mut copy = AlignedBytes::zeroed(bytes.len());
