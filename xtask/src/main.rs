@@ -8,6 +8,7 @@ mod ci;
 mod demo;
 mod docs;
 mod environment;
+mod guest;
 mod models;
 mod setup;
 mod shell;
@@ -27,15 +28,17 @@ cargo xtask VERB
   test --all           the same, then slow tests, fuzz targets, no_std and wasm32 checks
        --fuzz-seconds N   how long each fuzz target runs (default 30)
   ci                   what a build server runs: `test` with the lock file frozen, then the no_std and wasm32 checks
-  bench                compare with ONNX Runtime on this machine; rewrites the table in README.md
-       --rounds N         how often the two take turns (default 5)
-       --table-only       rewrite the table from benches/results/peers.json without measuring
+  bench                compare with others on this machine; rewrites the tables in README.md
+       --only PART        peers (ONNX Runtime) or sandbox (V8, processes and others)
+       --rounds N         how often the sides take turns (default 5; sandbox 3)
+       --table-only       rewrite the tables from benches/results without measuring
   docs                 rewrite the generated documents
        --check            fail if one of them is out of date
+  guest                the runtime as WebAssembly, in both flavours, into wasm/guest/dist
   models               fetch the five models, their inputs and ONNX Runtime's answers
        --download         even where a shared copy is at hand
   setup                everything a fresh Debian-like machine lacks
-       --only PART        python, wasm or browser
+       --only PART        python, wasm, browser or fuzz
 ";
 
 fn main() -> ExitCode {
@@ -71,15 +74,20 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             ci::run()
         }
         "bench" => {
-            let rounds = options.number("--rounds")?.unwrap_or(5);
+            let only = options.value("--only")?;
+            let rounds = options.number("--rounds")?;
             let table_only = options.flag("--table-only");
             options.finish()?;
-            bench::run(rounds, table_only)
+            bench::run(only.as_deref().map(bench::Part::named).transpose()?, rounds, table_only)
         }
         "docs" => {
             let check = options.flag("--check");
             options.finish()?;
             docs::run(check)
+        }
+        "guest" => {
+            options.finish()?;
+            guest::ensure().map(drop)
         }
         "models" => {
             let download = options.flag("--download");

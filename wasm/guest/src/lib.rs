@@ -1,1 +1,32 @@
-//! The runtime as a WebAssembly guest that imports nothing.
+//! The runtime as a WebAssembly guest: a module, and a component, that import nothing.
+//!
+//! `ABI.md` beside this crate specifies the module's exports, `wasm/wit/model.wit` those of the component.
+//!
+//! # Invariants
+//!
+//! - Nothing is imported: no clock, no randomness, no input or output but what the host writes into memory. The same calls
+//!   give the same answers in every instance.
+//! - No number that the host gets wrong makes a call trap, and none makes it touch memory that it did not hand out.
+//! - `unsafe` is in the allocator and in the seed for random operators; the exported functions have none.
+//!
+//! # What it does not do
+//!
+//! It keeps no time (the host does), and it decides nothing about trust that the host did not tell it.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod abi;
+#[cfg(target_family = "wasm")]
+mod allocator;
+#[cfg(target_family = "wasm")]
+mod component;
+mod describe;
+mod dtype;
+#[cfg(target_family = "wasm")]
+mod entropy;
+mod failure;
+mod flavour;
+mod guest;
+mod model;
+mod options;
+mod text;

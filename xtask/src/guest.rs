@@ -1,0 +1,74 @@
+//! `guest`: the runtime as a WebAssembly module and as a component, in both flavours, into `wasm/guest/dist`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::environment::{self, cargo};
+use crate::setup::wasm;
+use crate::shell;
+
+/// The flavours with what they may use. A module that has relaxed SIMD runs nowhere else.
+const FLAVOURS: [(&str, &str); 2] = [("simd128", "+simd128"), ("relaxed-simd", "+simd128,+relaxed-simd")];
+
+/// The profile in the root `Cargo.toml`.
+const PROFILE: &str = "guest";
+
+/// Builds what is not up to date and returns the folder. With nothing to do this takes about a second.
+pub fn ensure() -> Result<PathBuf> {
+    build(&[])
+}
+
+/// As [`ensure`], with options for Cargo such as `--locked`.
+pub fn build(options: &[&str]) -> Result<PathBuf> {
+    wasm::ensure()?;
+    let folder = environment::root().join("wasm/guest/dist");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for (flavour, features) in FLAVOURS {
+        let raw = link(features, options)?;
+        let place = |name: String| folder.join(name);
+        update(&place(format!("raw-{flavour}.wasm")), &raw)?;
+        update(&place(format!("pannier-guest-{flavour}.wasm")), &pannier_wasm_module::plain(&raw)?)?;
+        update(&place(format!("pannier-guest-{flavour}.component.wasm")), &pannier_wasm_module::component(&raw)?)?;
+    }
+    Ok(folder)
+}
+
+/// Links the guest and returns the module.
+fn link(features: &str, options: &[&str]) -> Result<Vec<u8>> {
+    let mut rustc = cargo();
+    // An encoded set of flags of the caller's would win over this one.
+    rustc.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", rustflags(features)?);
+    rustc.args(["rustc", "--package", "pannier-guest", "--lib", "--crate-type", "cdylib"]);
+    rustc.args(["--target", wasm::TARGET, "--profile", PROFILE]).args(options);
+    shell::run(&mut rustc)?;
+    let module = environment::target_dir()?.join(wasm::TARGET).join(PROFILE).join("pannier_guest.wasm");
+    fs::read(&module).with_context(|| module.display().to_string())
+}
+
+/// Instructions, the seed of random operators (see the guest's `entropy.rs`), and paths in panic messages that are the
+/// same on every machine: what is cached for a guest is keyed by the digest of its bytes. Paths of this workspace are
+/// relative anyway.
+fn rustflags(features: &str) -> Result<String> {
+    let home = match std::env::var_os("CARGO_HOME").filter(|folder| !folder.is_empty()) {
+        Some(home) => PathBuf::from(home),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
+    };
+    let sources = home.join("registry/src");
+    let remap = format!("--remap-path-prefix={}=crates", sources.display());
+    Ok(format!(r#"-C target-feature={features} --cfg getrandom_backend="custom" {remap}"#))
+}
+
+/// Writes the file if it is not what it should be, so that what is built from it stays fresh.
+fn update(path: &Path, wasm: &[u8]) -> Result<()> {
+    let shown = path.file_name().unwrap_or_default().to_string_lossy();
+    let size = format!("{:.2} MB", wasm.len() as f64 / 1e6);
+    if fs::read(path).is_ok_and(|current| current == wasm) {
+        eprintln!("  {shown}: {size}, unchanged");
+        return Ok(());
+    }
+    fs::write(path, wasm).with_context(|| path.display().to_string())?;
+    eprintln!("  {shown}: {size}");
+    Ok(())
+}
