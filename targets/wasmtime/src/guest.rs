@@ -1,0 +1,62 @@
+//! The guest modules that this crate carries, and which of them a machine runs.
+
+use crate::config::{Config, Flavour};
+use crate::error::{Error, GuestFault};
+use std::borrow::Cow;
+
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+}
+
+/// Most bytes that an embedded guest decompresses to.
+const GUEST_BYTES_MAX: usize = 256 << 20;
+
+/// The flavour that a wish comes to on this machine: never [`Flavour::Auto`].
+pub(crate) fn choose(wish: Flavour, deterministic: bool) -> Flavour {
+    match wish {
+        _ if deterministic => Flavour::Simd128,
+        Flavour::Auto if has_fused_multiply_add() => Flavour::RelaxedSimd,
+        Flavour::Auto => Flavour::Simd128,
+        stated => stated,
+    }
+}
+
+/// The module that a configuration runs.
+pub(crate) fn module(config: &Config, flavour: Flavour) -> Result<Cow<'_, [u8]>, Error> {
+    match &config.guest {
+        Some(bytes) => Ok(Cow::Borrowed(bytes)),
+        None => guest(flavour).map(Cow::Owned),
+    }
+}
+
+/// The guest module that this crate carries, as it was linked: plain ABI and exports of the WIT package. What
+/// [`SandboxedModel::memory_image`](crate::SandboxedModel::memory_image) gives is a memory of the same flavour.
+///
+/// # Errors
+/// [`Error::NoGuest`]: this build carries none.
+pub fn guest(flavour: Flavour) -> Result<Vec<u8>, Error> {
+    let flavour = choose(flavour, false);
+    let compressed = match flavour {
+        Flavour::RelaxedSimd => embedded::RELAXED_SIMD,
+        Flavour::Simd128 | Flavour::Auto => embedded::SIMD128,
+    };
+    let compressed = compressed.ok_or(Error::NoGuest { flavour: name(flavour) })?;
+    let module = zstd::bulk::decompress(compressed, GUEST_BYTES_MAX);
+    Ok(module.map_err(|error| GuestFault::Module { reason: error.to_string() })?)
+}
+
+/// The name of a flavour in files.
+pub(crate) fn name(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::RelaxedSimd => "relaxed-simd",
+        Flavour::Simd128 | Flavour::Auto => "simd128",
+    }
+}
+
+/// Whether relaxed SIMD has something to gain: its multiply-add is one instruction.
+fn has_fused_multiply_add() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    return cfg!(target_arch = "aarch64");
+}

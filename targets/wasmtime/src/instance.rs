@@ -1,0 +1,316 @@
+//! One instance of the guest, and the plain ABI as typed calls. Nothing that comes back is believed.
+
+use crate::clock::{Running, Ticker, Watch};
+use crate::error::{Error, GuestFault};
+use crate::limits::MemoryLimit;
+use pannier_bundle::Code;
+use serde::Deserialize;
+use std::time::Duration;
+use wasmtime::{
+    Engine, Memory, Module, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmParams, WasmResults,
+};
+
+/// Version of the plain ABI that this crate speaks.
+pub(crate) const ABI_VERSION: u32 = 1;
+
+/// Most bytes of a text that is read: the description of a model with tens of thousands of labels is below it.
+const TEXT_BYTES_MAX: u32 = 4 << 20;
+
+/// Most characters of a message or hint that are passed on.
+const MESSAGE_CHARS_MAX: usize = 4096;
+
+/// Time to ask a guest that trapped for its last words.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// `pannier_load`: the host has decided about trust.
+const FLAG_ALLOW_UNSIGNED: u32 = 1;
+/// `pannier_load`: do not run the golden cases.
+const FLAG_SKIP_SELF_TEST: u32 = 2;
+
+/// An instance of the guest with a memory of its own.
+pub(crate) struct Instance {
+    store: Store<Host>,
+    instance: wasmtime::Instance,
+    memory: Memory,
+    /// The last text that was read as an error, to tell a new one from it.
+    last_text: Option<Vec<u8>>,
+}
+
+/// What the host knows of an instance while it runs.
+struct Host {
+    memory: MemoryLimit,
+    watch: Watch,
+    /// Why it was stopped.
+    stopped: Option<Error>,
+}
+
+/// How an instance loads a bundle.
+pub(crate) struct LoadArguments {
+    pub(crate) self_test: bool,
+    /// What the host's policy leaves the model for weights and tensors, if it says anything.
+    pub(crate) memory_bytes: Option<u64>,
+}
+
+/// An error as the guest writes it.
+#[derive(Deserialize)]
+struct Failure {
+    code: String,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Instance {
+    /// Makes an instance of the shell on a fresh copy of a memory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Memory`], [`Error::Setup`].
+    pub(crate) fn new(
+        engine: &Engine,
+        memory: &Module,
+        shell: &Module,
+        limit_bytes: u64,
+        max_instances: u32,
+    ) -> Result<Instance, Error> {
+        let host = Host { memory: MemoryLimit::new(limit_bytes), watch: Watch::default(), stopped: None };
+        let mut store = Store::new(engine, host);
+        store.limiter(|host| &mut host.memory);
+        store.epoch_deadline_callback(|mut context| {
+            let host = context.data_mut();
+            match host.watch.check() {
+                Ok(()) => Ok(UpdateDeadline::Continue(1)),
+                Err(why) => {
+                    host.stopped = Some(why);
+                    Ok(UpdateDeadline::Interrupt)
+                }
+            }
+        });
+        let made = wasmtime::Instance::new(&mut store, memory, &[]).and_then(|holder| {
+            let memory = holder.get_memory(&mut store, "memory");
+            let memory = memory.ok_or_else(|| wasmtime::Error::msg("a memory module without memory"))?;
+            Ok((memory, wasmtime::Instance::new(&mut store, shell, &[memory.into()])?))
+        });
+        match made {
+            Ok((memory, instance)) => Ok(Instance { store, instance, memory, last_text: None }),
+            Err(error) => Err(not_made(&error, store.data(), max_instances)),
+        }
+    }
+
+    /// Begins a piece of work, which lasts until what it returns is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`], [`Error::Cancelled`]: there is no time for it at all.
+    pub(crate) fn begin(&mut self, ticker: &Ticker, watch: Watch) -> Result<Running, Error> {
+        watch.check()?;
+        let host = self.store.data_mut();
+        (host.watch, host.stopped) = (watch, None);
+        host.memory.forget();
+        let running = ticker.running();
+        self.store.set_epoch_deadline(1);
+        Ok(running)
+    }
+
+    /// The version of the ABI that the guest speaks.
+    pub(crate) fn abi(&mut self) -> Result<u32, Error> {
+        self.call("pannier_abi", ())
+    }
+
+    /// Loads a bundle that the host trusts.
+    pub(crate) fn load(&mut self, bundle: &[u8], arguments: &LoadArguments) -> Result<(), Error> {
+        let size = self.size(bundle.len())?;
+        let place: u32 = self.call("pannier_alloc", size)?;
+        if place == 0 {
+            return Err(self.no_memory(u64::from(size)));
+        }
+        self.write("room for the bundle", place, bundle)?;
+        let skip = if arguments.self_test { 0 } else { FLAG_SKIP_SELF_TEST };
+        let memory_bytes = arguments.memory_bytes.unwrap_or(0);
+        // No keys, and the time is not known: trust is decided out here, where there is a clock.
+        let (no_trust, time) = ((0_u32, 0_u32), 0_i64);
+        let flags = FLAG_ALLOW_UNSIGNED | skip;
+        let parameters = (place, size, no_trust.0, no_trust.1, flags, time, memory_bytes);
+        let status: u32 = self.call("pannier_load", parameters)?;
+        self.succeeded(status)
+    }
+
+    /// The description of the loaded model, as JSON.
+    pub(crate) fn describe(&mut self) -> Result<Vec<u8>, Error> {
+        let status: u32 = self.call("pannier_describe", ())?;
+        self.succeeded(status)?;
+        self.text("its description")
+    }
+
+    /// Gives an input; the next run takes it.
+    pub(crate) fn input(
+        &mut self,
+        index: u32,
+        name: &str,
+        shape: &[u8],
+        dtype: u32,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let rank = self.size(shape.len() / 4)?;
+        let place: u32 = self.call("pannier_input_shape", (index, rank))?;
+        if place == 0 {
+            return Err(self.refused(name));
+        }
+        self.write("room for a shape", place, shape)?;
+        let size = self.size(bytes.len())?;
+        let place: u32 = self.call("pannier_input_data", (index, dtype, size))?;
+        if place == 0 {
+            return Err(self.refused(name));
+        }
+        self.write("room for an input", place, bytes)
+    }
+
+    /// Runs on the inputs that were given.
+    pub(crate) fn run(&mut self) -> Result<(), Error> {
+        let status: u32 = self.call("pannier_run", ())?;
+        self.succeeded(status)
+    }
+
+    /// Runs on the inputs that were given and the state that the guest keeps.
+    pub(crate) fn step(&mut self) -> Result<(), Error> {
+        let status: u32 = self.call("pannier_step", ())?;
+        self.succeeded(status)
+    }
+
+    /// A number that the guest has about its outputs.
+    pub(crate) fn ask<P: WasmParams>(&mut self, name: &'static str, parameters: P) -> Result<u32, Error> {
+        self.call(name, parameters)
+    }
+
+    /// Bytes of the guest's memory.
+    pub(crate) fn read(&self, what: &'static str, offset: u32, size_bytes: u64) -> Result<&[u8], Error> {
+        let memory = self.memory();
+        let start = usize::try_from(offset).ok();
+        let end = start.and_then(|start| start.checked_add(usize::try_from(size_bytes).ok()?));
+        let found = start.zip(end).and_then(|(start, end)| memory.get(start..end));
+        found.ok_or_else(|| out_of_bounds(what, offset, size_bytes, memory.len()))
+    }
+
+    /// All of the guest's memory.
+    pub(crate) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    fn write(&mut self, what: &'static str, offset: u32, bytes: &[u8]) -> Result<(), Error> {
+        let memory_bytes = self.memory.data_size(&self.store);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let written = self.memory.write(&mut self.store, start, bytes);
+        written.map_err(|_| out_of_bounds(what, offset, size_bytes, memory_bytes))
+    }
+
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &'static str, parameters: P) -> Result<R, Error> {
+        let function = self.instance.get_typed_func::<P, R>(&mut self.store, name);
+        let function = function.map_err(|_| GuestFault::Export { name })?;
+        function.call(&mut self.store, parameters).map_err(|error| self.failed(&error))
+    }
+
+    /// What stopped a call. The instance is not to be used after this.
+    fn failed(&mut self, error: &wasmtime::Error) -> Error {
+        let host = self.store.data_mut();
+        if let Some(stopped) = host.stopped.take().or_else(|| host.memory.refused()) {
+            return stopped;
+        }
+        let Some(trap) = error.downcast_ref::<Trap>() else { return Error::Setup { reason: format!("{error:#}") } };
+        let trap = trap.to_string();
+        let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap).to_string();
+        Error::Trap { trap, message: self.last_words() }
+    }
+
+    /// The message that a panic left before it trapped.
+    fn last_words(&mut self) -> Option<String> {
+        self.store.data_mut().watch = Watch::start(Some(LAST_WORDS), None);
+        self.store.set_epoch_deadline(1);
+        let before = self.last_text.take();
+        // No way through `call`: if this traps, too, there are no last words.
+        let size = self.instance.get_typed_func::<(), u32>(&mut self.store, "pannier_text_size").ok()?;
+        let place = self.instance.get_typed_func::<(), u32>(&mut self.store, "pannier_text").ok()?;
+        let size = size.call(&mut self.store, ()).ok().filter(|size| *size <= TEXT_BYTES_MAX)?;
+        let place = place.call(&mut self.store, ()).ok()?;
+        let text = self.read("its last words", place, u64::from(size)).ok()?;
+        if before.is_some_and(|before| before == text) {
+            return None;
+        }
+        let failure: Failure = serde_json::from_slice(text).ok()?;
+        Some(printable(&failure.message))
+    }
+
+    /// Turns a status into a result, with the error that the guest left.
+    fn succeeded(&mut self, status: u32) -> Result<(), Error> {
+        if status == 0 {
+            return Ok(());
+        }
+        Err(match self.failure()? {
+            Ok(error) => error,
+            Err(reason) => GuestFault::Text { what: "its error", reason }.into(),
+        })
+    }
+
+    /// Why an input was not taken.
+    fn refused(&mut self, name: &str) -> Error {
+        match self.failure() {
+            Ok(Ok(error)) => error,
+            Ok(Err(_)) => GuestFault::Input { name: name.to_string() }.into(),
+            Err(error) => error,
+        }
+    }
+
+    /// The error that the guest left; within it, that what it left is none.
+    fn failure(&mut self) -> Result<Result<Error, String>, Error> {
+        let text = self.text("its error")?;
+        let failure = serde_json::from_slice::<Failure>(&text);
+        self.last_text = Some(text);
+        Ok(failure.map_err(|error| error.to_string()).map(|Failure { code, message, hint }| Error::Model {
+            // A code that this host does not know yet is a failure like any other.
+            code: Code::from_name(&code).unwrap_or(Code::Failed),
+            message: printable(&message),
+            hint: hint.as_deref().map(printable),
+        }))
+    }
+
+    fn text(&mut self, what: &'static str) -> Result<Vec<u8>, Error> {
+        let size: u32 = self.call("pannier_text_size", ())?;
+        let place: u32 = self.call("pannier_text", ())?;
+        if size > TEXT_BYTES_MAX {
+            let reason = format!("it has {size} bytes, at most {TEXT_BYTES_MAX} are read");
+            return Err(GuestFault::Text { what, reason }.into());
+        }
+        Ok(self.read(what, place, u64::from(size))?.to_vec())
+    }
+
+    /// A size as the guest counts.
+    fn size(&self, size: usize) -> Result<u32, Error> {
+        u32::try_from(size).map_err(|_| self.no_memory(u64::try_from(size).unwrap_or(u64::MAX)))
+    }
+
+    fn no_memory(&self, more_bytes: u64) -> Error {
+        let host = self.store.data();
+        host.memory.refused().unwrap_or_else(|| {
+            let now = u64::try_from(self.memory.data_size(&self.store)).unwrap_or(u64::MAX);
+            host.memory.error(now.saturating_add(more_bytes))
+        })
+    }
+}
+
+fn not_made(error: &wasmtime::Error, host: &Host, max_instances: u32) -> Error {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Error::Busy { max_instances };
+    }
+    host.memory.refused().unwrap_or_else(|| Error::Setup { reason: format!("{error:#}") })
+}
+
+fn out_of_bounds(what: &'static str, offset: u32, size_bytes: u64, memory_bytes: usize) -> Error {
+    let memory_bytes = u64::try_from(memory_bytes).unwrap_or(u64::MAX);
+    GuestFault::OutOfBounds { what, offset, size_bytes, memory_bytes }.into()
+}
+
+/// A text of the guest, fit for a terminal or a log: not too long, and nothing in it that steers one.
+fn printable(text: &str) -> String {
+    let steers = |character: char| character.is_control() && character != '\n';
+    text.chars()
+        .take(MESSAGE_CHARS_MAX)
+        .map(|character| if steers(character) { '\u{fffd}' } else { character })
+        .collect()
+}
