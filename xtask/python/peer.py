@@ -1,18 +1,21 @@
 """The other side of `cargo xtask bench`: what ONNX Runtime and gzip make of a model.
 
-    peer.py onnxruntime MODEL.onnx EVALUATION.npz SECONDS   one thread; prints JSON
-    peer.py gzip FILE                                       prints the size of FILE after gzip -9
-    peer.py versions                                        prints JSON
+    peer.py onnxruntime MODEL.onnx EVALUATION.npz SECONDS           one thread; prints JSON
+    peer.py throughput MODEL.onnx EVALUATION.npz SECONDS THREADS    so many threads, a session of one thread each; prints JSON
+    peer.py case EVALUATION.npz FOLDER                              writes the first case as case.json and case.bin
+    peer.py gzip FILE                                               prints the size of FILE after gzip -9
+    peer.py versions                                                prints JSON
 """
 
 import gzip
 import json
 import platform
 import sys
+import threading
 import time
 from pathlib import Path
 
-# As in benches/src/bin/session.rs.
+# As in benches/src/measure.rs.
 WARM_UP_RUNS, MIN_RUNS, MAX_RUNS = 3, 5, 2000
 
 
@@ -23,21 +26,33 @@ def status_bytes(field):
     raise LookupError(field)
 
 
-def measure(model, evaluation, seconds):
+def first_case(evaluation, side):
     import numpy
+
+    prefix = f"000/{side}/"
+    with numpy.load(evaluation) as arrays:
+        return {name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)}
+
+
+def open_session(model):
     import onnxruntime
 
-    with numpy.load(evaluation) as arrays:
-        inputs = {name.removeprefix("000/in/"): arrays[name] for name in arrays.files if name.startswith("000/in/")}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def measure(model, evaluation, seconds):
+    import onnxruntime  # noqa: F401, loaded before memory is looked at
+
+    inputs = first_case(evaluation, "in")
     # Modules and inputs are in memory: from here on, growth is the model's and the engine's.
     Path("/proc/self/clear_refs").write_text("5")
     resident = status_bytes("VmRSS:")
 
     started = time.perf_counter_ns()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     loaded = time.perf_counter_ns()
 
     latencies = []
@@ -56,10 +71,60 @@ def measure(model, evaluation, seconds):
     }
 
 
+def throughput(model, evaluation, seconds, threads):
+    """Sessions run outside the interpreter's lock, so the threads do work at the same time."""
+    inputs = first_case(evaluation, "in")
+    counts = [0] * threads
+    gate = threading.Barrier(threads + 1)
+
+    def work(index):
+        session = open_session(model)
+        for _ in range(WARM_UP_RUNS):
+            session.run(None, inputs)
+        gate.wait()
+        stop = time.perf_counter() + seconds
+        while time.perf_counter() < stop:
+            session.run(None, inputs)
+            counts[index] += 1
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
+    for worker in workers:
+        worker.start()
+    gate.wait()
+    started = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    return {"runs": sum(counts), "seconds": time.perf_counter() - started}
+
+
+def write_case(evaluation, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    content, document = bytearray(), {}
+    for side in ("in", "out"):
+        tensors = document[f"{side}puts"] = []
+        for name, array in first_case(evaluation, side).items():
+            tensors.append(
+                {
+                    "name": name,
+                    "dtype": array.dtype.name,
+                    "shape": list(array.shape),
+                    "offset_bytes": len(content),
+                    "size_bytes": array.nbytes,
+                }
+            )
+            content += array.tobytes()
+    (folder / "case.json").write_text(json.dumps(document))
+    (folder / "case.bin").write_bytes(content)
+
+
 def main():
     match sys.argv[1:]:
         case ["onnxruntime", model, evaluation, seconds]:
             print(json.dumps(measure(model, evaluation, float(seconds))))
+        case ["throughput", model, evaluation, seconds, threads]:
+            print(json.dumps(throughput(model, evaluation, float(seconds), int(threads))))
+        case ["case", evaluation, folder]:
+            write_case(evaluation, Path(folder))
         case ["gzip", path]:
             print(len(gzip.compress(Path(path).read_bytes(), compresslevel=9, mtime=0)))
         case ["versions"]:

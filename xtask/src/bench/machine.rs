@@ -1,12 +1,12 @@
 //! What was measured on, and with which versions.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use super::setting::{Bench, Web};
 use crate::environment::root;
 use crate::shell;
 
@@ -28,13 +28,24 @@ pub fn describe() -> Result<Value> {
     }))
 }
 
-/// Versions of both sides.
-pub fn versions(python: &Path) -> Result<Value> {
-    let peer = root().join("xtask/python/peer.py");
-    let mut versions: Value = serde_json::from_str(&shell::output(Command::new(python).arg(peer).arg("versions"))?)?;
+/// Versions of all sides.
+pub fn versions(bench: &Bench) -> Result<Value> {
+    let mut versions: Value = serde_json::from_str(&shell::output(bench.peer().arg("versions"))?)?;
     versions["rustc"] = shell::output(Command::new("rustc").arg("--version"))?.trim().into();
     versions["pannier"] = env!("CARGO_PKG_VERSION").into();
     versions["tract"] = locked_version("tract-onnx")?.into();
+    versions["wasmtime"] = locked_version("wasmtime")?.into();
+    Ok(versions)
+}
+
+/// Versions of Node, V8 and what runs there.
+pub fn web_versions(web: &Web) -> Result<Value> {
+    let script = "console.log(JSON.stringify({ node: process.versions.node, v8: process.versions.v8 }))";
+    let mut versions: Value = serde_json::from_str(&shell::output(Command::new(&web.node).args(["-e", script]))?)?;
+    let package = web.packages.join("node_modules/onnxruntime-web/package.json");
+    let package: Value =
+        serde_json::from_str(&fs::read_to_string(&package).with_context(|| package.display().to_string())?)?;
+    versions["onnxruntime_web"] = package["version"].clone();
     Ok(versions)
 }
 

@@ -1,122 +1,113 @@
-//! `bench`: ONNX Runtime and this project in turn, on the same models, inputs and machine.
+//! `bench`: this project beside others, in turn, on the same models, inputs and machine.
 //!
-//! Every measurement is a process of its own, one thread, and the two sides alternate, so that a machine that slows down
-//! slows both. Raw figures go to `benches/results/peers.json`; the table in README.md is made from that file alone.
+//! Every measurement is a process of its own, and the sides alternate, so that a machine that slows down slows all of them. Raw
+//! figures go to `benches/results`; the tables in README.md are made from those files alone.
 
 mod machine;
 mod measure;
+mod setting;
 pub mod table;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use crate::environment::{self, cache, cargo, root};
-use crate::setup::python;
-use crate::{models, shell};
+use crate::environment::root;
+use setting::{Bench, Web};
 
-/// The models, in the order of the table.
+/// The models, in the order of the tables.
 pub const MODELS: [&str; 5] = ["magika", "ocr-cls", "ocr-det", "ocr-rec", "silero-vad"];
 
-/// Measures in this many rounds, or with `table_only` just rewrites the table.
-pub fn run(rounds: u32, table_only: bool) -> Result<()> {
+/// What is measured: each part has a file of results and its tables in README.md.
+#[derive(Clone, Copy)]
+pub enum Part {
+    /// The native runtime and ONNX Runtime.
+    Peers,
+    /// The sandbox, V8, and other ways to isolate a call.
+    Sandbox,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 2] = [Part::Peers, Part::Sandbox];
+
+    /// The part of this name.
+    pub fn named(name: &str) -> Result<Part> {
+        match name {
+            "peers" => Ok(Part::Peers),
+            "sandbox" => Ok(Part::Sandbox),
+            other => bail!("`{other}` is not a part of the bench: there are peers and sandbox"),
+        }
+    }
+
+    fn marker(self) -> &'static str {
+        match self {
+            Part::Peers => "bench",
+            Part::Sandbox => "bench-sandbox",
+        }
+    }
+
+    fn results_file(self) -> &'static str {
+        match self {
+            Part::Peers => "peers.json",
+            Part::Sandbox => "sandbox.json",
+        }
+    }
+
+    fn results_path(self) -> PathBuf {
+        root().join("benches/results").join(self.results_file())
+    }
+
+    /// The last results that were kept.
+    fn read_results(self) -> Result<Value> {
+        let path = self.results_path();
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_str(&text).with_context(|| path.display().to_string())
+    }
+}
+
+/// Measures one part or all of them in this many rounds, or with `table_only` just rewrites the tables.
+pub fn run(only: Option<Part>, rounds: Option<u32>, table_only: bool) -> Result<()> {
+    let parts = only.map_or(Part::ALL.to_vec(), |part| vec![part]);
     if !table_only {
-        let results = measure_all(rounds)?;
-        let path = results_path();
-        fs::create_dir_all(path.parent().context("no folder")?)?;
-        fs::write(&path, format!("{results:#}\n")).with_context(|| path.display().to_string())?;
+        let bench = Bench::set_up()?;
+        for part in &parts {
+            let results = match part {
+                Part::Peers => peers(&bench, rounds.unwrap_or(5))?,
+                Part::Sandbox => sandbox(&bench, rounds.unwrap_or(3))?,
+            };
+            let path = part.results_path();
+            fs::write(&path, format!("{results:#}\n")).with_context(|| path.display().to_string())?;
+        }
     }
     let readme = root().join("README.md");
     let text = fs::read_to_string(&readme).with_context(|| readme.display().to_string())?;
     fs::write(&readme, table::insert(&text)?).with_context(|| readme.display().to_string())?;
-    println!("{}", table::render(&read_results()?)?);
+    for part in parts {
+        println!("{}", table::render(part)?);
+    }
     Ok(())
 }
 
-/// The last results that were kept.
-pub fn read_results() -> Result<Value> {
-    let path = results_path();
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| path.display().to_string())
-}
-
-fn results_path() -> PathBuf {
-    root().join("benches/results/peers.json")
-}
-
-fn measure_all(rounds: u32) -> Result<Value> {
-    let python = python::ensure()?;
-    let models = models::ensure()?;
-    let packager = environment::build_packager("dev")?;
-    shell::run(cargo().args(["build", "--release", "--package", "pannier-benches", "--bins"]))?;
-    // Kept: the criterion groups in benches/ open the same bundles.
-    let work = cache()?.join("bench");
-    if work.exists() {
-        fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
-    }
-    fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
-    let bench = Bench {
-        python,
-        models,
-        programs: environment::target_dir()?.join("release"),
-        key: work.join("bench.pub"),
-        work,
-    };
-    bench.build_bundles(&packager)?;
+fn peers(bench: &Bench, rounds: u32) -> Result<Value> {
     Ok(json!({
         "machine": machine::describe()?,
-        "versions": machine::versions(&bench.python)?,
+        "versions": machine::versions(bench)?,
         "rounds": rounds,
-        "models": measure::models(&bench, rounds)?,
+        "models": measure::peers::models(bench, rounds)?,
     }))
 }
 
-/// Where everything is that a measurement needs.
-struct Bench {
-    python: PathBuf,
-    models: PathBuf,
-    programs: PathBuf,
-    key: PathBuf,
-    work: PathBuf,
-}
-
-impl Bench {
-    fn build_bundles(&self, packager: &Path) -> Result<()> {
-        let secret = self.work.join("bench.pem");
-        shell::run(Command::new(packager).args(["key", "new", "--no-passphrase"]).arg(&secret))?;
-        for model in MODELS {
-            fs::copy(self.models.join(model).join("evaluation.npz"), self.evaluation(model))?;
-            let config = models::lay_out(&self.models, model, &self.work.join(model))?;
-            let mut build = Command::new(packager);
-            build.arg("build").arg("--config").arg(config);
-            build.arg("--evaluate").arg(self.evaluation(model)).arg("--sign").arg(&secret);
-            shell::run(build.arg("-o").arg(self.bundle(model)))?;
-        }
-        Ok(())
-    }
-
-    fn onnx(&self, model: &str) -> PathBuf {
-        self.models.join(model).join("model.onnx")
-    }
-
-    fn evaluation(&self, model: &str) -> PathBuf {
-        self.work.join(format!("{model}.npz"))
-    }
-
-    fn bundle(&self, model: &str) -> PathBuf {
-        self.work.join(format!("{model}.pannier"))
-    }
-
-    fn peer(&self) -> Command {
-        let mut command = Command::new(&self.python);
-        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(root().join("xtask/python/peer.py"));
-        command
-    }
-
-    fn program(&self, name: &str) -> Command {
-        Command::new(self.programs.join(name))
-    }
+fn sandbox(bench: &Bench, rounds: u32) -> Result<Value> {
+    let web = Web::set_up()?;
+    Ok(json!({
+        "machine": machine::describe()?,
+        "versions": machine::versions(bench)?,
+        "web_versions": machine::web_versions(&web)?,
+        "rounds": rounds,
+        "compiling": measure::sandbox::compiling(bench)?,
+        "models": measure::sandbox::models(bench, &web, rounds)?,
+    }))
 }

@@ -1,12 +1,11 @@
 //! What browser tests need: Node with `playwright-core`, and a Chromium for it to drive.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::node::{self, Node};
-use crate::environment::{apt_get, cache, root};
+use super::node;
+use crate::environment::{apt_get, root};
 use crate::shell;
 
 /// What a test needs to drive a browser.
@@ -22,27 +21,8 @@ pub struct Browser {
 /// Installs the parts that are not there.
 pub fn ensure() -> Result<Browser> {
     let node = node::ensure()?;
-    let packages = ensure_packages(&node)?;
+    let packages = node.packages(&root().join("xtask/web/package.json"), "web")?;
     Ok(Browser { node: node.program, packages, chromium: ensure_chromium()? })
-}
-
-/// Installs what `xtask/web/package.json` pins, into the cache.
-fn ensure_packages(node: &Node) -> Result<PathBuf> {
-    let pinned = root().join("xtask/web/package.json");
-    let wanted = fs::read_to_string(&pinned).with_context(|| pinned.display().to_string())?;
-    let folder = cache()?.join("web");
-    let receipt = folder.join("node_modules/.installed.json");
-    if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted) {
-        eprintln!("  Node packages are installed in {}", folder.display());
-        return Ok(folder);
-    }
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    fs::write(folder.join("package.json"), &wanted)?;
-    // No lock file: it would record the address of whichever mirror this machine uses.
-    let install = ["install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
-    shell::run(node.npm().args(install).current_dir(&folder))?;
-    fs::write(&receipt, wanted).with_context(|| receipt.display().to_string())?;
-    Ok(folder)
 }
 
 fn ensure_chromium() -> Result<PathBuf> {

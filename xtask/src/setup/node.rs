@@ -2,12 +2,14 @@
 //!
 //! A system's own Node may be too old for relaxed SIMD, which is what some of the modules under test use.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::python;
+use crate::environment::cache;
 use crate::shell;
 
 /// Node and what belongs to it.
@@ -23,6 +25,25 @@ impl Node {
         let mut command = Command::new(&self.program);
         command.arg(&self.npm);
         command
+    }
+
+    /// Installs what a `package.json` pins into a folder of this name under the cache. Returns the folder, in which
+    /// `node_modules` lies.
+    pub fn packages(&self, pinned: &Path, name: &str) -> Result<PathBuf> {
+        let wanted = fs::read_to_string(pinned).with_context(|| pinned.display().to_string())?;
+        let folder = cache()?.join(name);
+        let receipt = folder.join("node_modules/.installed.json");
+        if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted) {
+            eprintln!("  Node packages are installed in {}", folder.display());
+            return Ok(folder);
+        }
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        fs::write(folder.join("package.json"), &wanted)?;
+        // No lock file: it would record the address of whichever mirror this machine uses.
+        let install = ["install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
+        shell::run(self.npm().args(install).current_dir(&folder))?;
+        fs::write(&receipt, wanted).with_context(|| receipt.display().to_string())?;
+        Ok(folder)
     }
 }
 

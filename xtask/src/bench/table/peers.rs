@@ -1,20 +1,11 @@
-//! The table in README.md, made from the kept results.
+//! The tables that compare with ONNX Runtime.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-const BEGIN: &str = "<!-- bench: made by `cargo xtask bench` from benches/results/peers.json; do not edit -->\n";
-const END: &str = "<!-- /bench -->";
-
-/// The text with a fresh table between the markers.
-pub fn insert(text: &str) -> Result<String> {
-    let (before, rest) = text.split_once(BEGIN).context("README.md lacks the marker before the table")?;
-    let (_, after) = rest.split_once(END).context("README.md lacks the marker behind the table")?;
-    let table = render(&super::read_results()?)?;
-    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
-}
+use super::{geometric_mean, latency, machine, ms, name, number, string};
 
 /// The tables as Markdown.
 pub fn render(results: &Value) -> Result<String> {
@@ -44,8 +35,8 @@ fn speed(text: &mut String, models: &[Value]) -> Result<()> {
             text,
             "| {} | {} | {} | {ratio:.2} | {} | {} / {} | {:.1} | {:.1} |",
             name(model)?,
-            latency(peer)?,
-            latency(ours)?,
+            latency(&peer["latency_ms"])?,
+            latency(&ours["latency_ms"])?,
             ms(number(peer, "load_ms")?),
             ms(number(ours, "load_ms")? - number(&ours["load_steps_ms"], "self_test")?),
             ms(number(ours, "load_ms")?),
@@ -55,12 +46,6 @@ fn speed(text: &mut String, models: &[Value]) -> Result<()> {
     }
     writeln!(text, "| geometric mean | | | {:.2} | | | | |", geometric_mean(&ratios))?;
     Ok(())
-}
-
-/// The least disturbed run, and the median.
-fn latency(side: &Value) -> Result<String> {
-    let latency = &side["latency_ms"];
-    Ok(format!("{} ({})", ms(number(latency, "min")?), ms(number(latency, "median")?)))
 }
 
 fn size(text: &mut String, models: &[Value]) -> Result<()> {
@@ -100,17 +85,12 @@ fn opening(text: &mut String, models: &[Value]) -> Result<()> {
 }
 
 fn provenance(text: &mut String, results: &Value) -> Result<()> {
-    let (machine, versions) = (&results["machine"], &results["versions"]);
-    let simd: Vec<&str> = machine["simd"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let versions = &results["versions"];
     writeln!(
         text,
-        "Measured on: {}, {} logical cores, {:.0} GB, {} ({}). ONNX Runtime {} (Python {}), tract {}, {}. One thread, batch 1, {} rounds \
-         in which the two took turns; load and memory are medians.",
-        string(machine, "processor")?,
-        number(machine, "logical_cores")?,
-        number(machine, "memory_bytes")? / 1e9,
-        string(machine, "system")?,
-        simd.join(", "),
+        "Measured on: {}. ONNX Runtime {} (Python {}), tract {}, {}. One thread, batch 1, {} rounds in which the two took turns; load and \
+         memory are medians.",
+        machine(results)?,
         string(versions, "onnxruntime")?,
         string(versions, "python")?,
         string(versions, "tract")?,
@@ -118,31 +98,4 @@ fn provenance(text: &mut String, results: &Value) -> Result<()> {
         number(results, "rounds")?,
     )?;
     Ok(())
-}
-
-fn name(model: &Value) -> Result<&str> {
-    string(model, "name")
-}
-
-fn string<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
-    value[key].as_str().with_context(|| format!("`{key}` is missing in the results"))
-}
-
-fn number(value: &Value, key: &str) -> Result<f64> {
-    value[key].as_f64().with_context(|| format!("`{key}` is missing in the results"))
-}
-
-/// Three significant digits below 100.
-fn ms(value: f64) -> String {
-    match value {
-        value if value < 1.0 => format!("{value:.3}"),
-        value if value < 10.0 => format!("{value:.2}"),
-        value if value < 100.0 => format!("{value:.1}"),
-        value => format!("{value:.0}"),
-    }
-}
-
-fn geometric_mean(ratios: &[f64]) -> f64 {
-    let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
-    (logarithms / ratios.len() as f64).exp()
 }

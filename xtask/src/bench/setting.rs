@@ -1,0 +1,125 @@
+//! Where everything is that a measurement needs, and the programs it is made of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::MODELS;
+use crate::environment::{self, cache, cargo, root};
+use crate::setup::{node, python};
+use crate::{guest, models, shell};
+
+/// Models, bundles of them, and the measuring programs.
+pub struct Bench {
+    /// The key that the bundles are signed with.
+    pub key: PathBuf,
+    python: PathBuf,
+    models: PathBuf,
+    programs: PathBuf,
+    work: PathBuf,
+}
+
+impl Bench {
+    /// Builds the programs and the bundles.
+    pub fn set_up() -> Result<Bench> {
+        let python = python::ensure()?;
+        let models = models::ensure()?;
+        // The programs carry the guest.
+        guest::ensure()?;
+        let packager = environment::build_packager("dev")?;
+        shell::run(cargo().args(["build", "--release", "--package", "pannier-benches", "--bins"]))?;
+        // Kept: the criterion groups in benches/ open the same bundles.
+        let work = cache()?.join("bench");
+        if work.exists() {
+            fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
+        }
+        fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
+        let programs = environment::target_dir()?.join("release");
+        let bench = Bench { key: work.join("bench.pub"), python, models, programs, work };
+        bench.build_bundles(&packager)?;
+        Ok(bench)
+    }
+
+    fn build_bundles(&self, packager: &Path) -> Result<()> {
+        let secret = self.work.join("bench.pem");
+        shell::run(Command::new(packager).args(["key", "new", "--no-passphrase"]).arg(&secret))?;
+        for model in MODELS {
+            fs::copy(self.models.join(model).join("evaluation.npz"), self.evaluation(model))?;
+            let config = models::lay_out(&self.models, model, &self.work.join(model))?;
+            let mut build = Command::new(packager);
+            build.arg("build").arg("--config").arg(config);
+            build.arg("--evaluate").arg(self.evaluation(model)).arg("--sign").arg(&secret);
+            shell::run(build.arg("-o").arg(self.bundle(model)))?;
+        }
+        Ok(())
+    }
+
+    pub fn onnx(&self, model: &str) -> PathBuf {
+        self.models.join(model).join("model.onnx")
+    }
+
+    pub fn evaluation(&self, model: &str) -> PathBuf {
+        self.work.join(format!("{model}.npz"))
+    }
+
+    pub fn bundle(&self, model: &str) -> PathBuf {
+        self.work.join(format!("{model}.pannier"))
+    }
+
+    /// The first case of the evaluation set as files that JavaScript reads.
+    pub fn case(&self, model: &str) -> Result<PathBuf> {
+        let folder = self.work.join("cases").join(model);
+        shell::output(self.peer().arg("case").arg(self.evaluation(model)).arg(&folder))?;
+        Ok(folder)
+    }
+
+    /// Where the sandbox keeps what it compiled: empty at first, which makes compiling a measurement.
+    pub fn sandbox_cache(&self) -> PathBuf {
+        self.work.join("sandbox")
+    }
+
+    /// The peers that are called from Python.
+    pub fn peer(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(root().join("xtask/python/peer.py"));
+        command
+    }
+
+    /// One of the programs in benches/src/bin.
+    pub fn program(&self, name: &str) -> Command {
+        Command::new(self.programs.join(name))
+    }
+
+    /// One of the programs that are given a model, with the arguments common to all.
+    pub fn program_on(&self, name: &str, model: &str) -> Command {
+        let mut command = self.program(name);
+        command.arg(self.bundle(model)).arg(&self.key).arg(self.evaluation(model));
+        command
+    }
+}
+
+/// V8, and what runs in it.
+pub struct Web {
+    /// Node.
+    pub node: PathBuf,
+    /// The folder with `node_modules`.
+    pub packages: PathBuf,
+}
+
+impl Web {
+    /// Installs what is missing.
+    pub fn set_up() -> Result<Web> {
+        let node = node::ensure()?;
+        let packages = node.packages(&root().join("benches/js/package.json"), "bench-web")?;
+        Ok(Web { node: node.program, packages })
+    }
+
+    /// One of the programs in benches/js.
+    pub fn script(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.node);
+        command.arg(root().join("benches/js").join(name));
+        command
+    }
+}
