@@ -1,16 +1,18 @@
 //! From a program to a plan of tract.
 
 use crate::analyse::analyse;
+use crate::optimise::optimise;
 use crate::plan::Plan;
 use crate::proto::{self, NodeNames, Proto};
 use crate::stop::{self, Limits};
+use crate::translate::translate;
 use crate::{dtype, tensors, weights};
 use pannier_engine::{EngineError, Program, Tensor, TensorView};
 use pannier_graph::Graph;
 use tract_onnx::model::ParseResult;
 use tract_onnx::prelude::{
-    Datum, InferenceFact, InferenceModel, InferenceModelExt, IntoArcTensor, OutletId, SpecialOps,
-    Tensor as TractTensor, TractResult, TypedModel,
+    Datum, InferenceFact, InferenceModel, IntoArcTensor, OutletId, SpecialOps, Tensor as TractTensor, TractResult,
+    TypedModel,
 };
 use tract_onnx::tract_hir::infer::{GenericFactoid, InferenceOp};
 use tract_onnx::tract_hir::internal::TDim;
@@ -82,11 +84,10 @@ pub(crate) fn compile(parsed: &Parsed, graph: &Graph, key: &Key, limits: &Limits
             }
         }
         analyse(&mut model, limits, false)?;
-        let mut typed = model.into_typed()?;
-        untangle_outputs(&mut typed)?;
-        let mut optimized = typed.into_optimized()?;
-        crate::ops::mend_squares(&mut optimized);
-        Plan::new(optimized)
+        let mut model = translate(&model, limits)?;
+        untangle_outputs(&mut model)?;
+        optimise(&mut model, limits)?;
+        Plan::new(model)
     });
     plan.map_err(|failure| failure.invalid(&parsed.nodes))
 }

@@ -9,6 +9,8 @@ mod compile;
 mod dtype;
 mod infer;
 mod ops;
+mod optimise;
+mod patch;
 mod plan;
 mod prepared;
 mod proto;
@@ -16,6 +18,7 @@ mod steer;
 mod stop;
 mod supports;
 mod tensors;
+mod translate;
 mod weights;
 
 use pannier_engine::{Engine, EngineError, Prepared, Program, RunBudget, Unsupported};
