@@ -55,6 +55,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Loading took longer than [`Options::load_deadline`](crate::Options::load_deadline) allows.
+    #[error("loading took longer than the {deadline_ms} ms it may: stopped while {step}")]
+    LoadDeadline {
+        /// What it was at.
+        step: LoadStep,
+        /// The deadline in milliseconds.
+        deadline_ms: u64,
+    },
     /// A deadline is to be kept without a clock.
     #[error("a deadline of {deadline_ms} ms cannot be kept: this target has no clock of its own")]
     NoClock {
@@ -64,6 +72,28 @@ pub enum Error {
     /// A run failed, or its inputs do not fit.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+/// The steps of loading that take time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadStep {
+    /// Verifying and decompressing the bundle.
+    Read,
+    /// Preparing an engine.
+    Prepare,
+    /// Running the golden cases.
+    SelfTest,
+}
+
+impl std::fmt::Display for LoadStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LoadStep::Read => "reading the bundle",
+            LoadStep::Prepare => "preparing the model",
+            LoadStep::SelfTest => "running the self-test",
+        })
+    }
 }
 
 impl Error {
@@ -83,6 +113,7 @@ impl Error {
             Error::UnknownInput { .. } | Error::MissingInput { .. } | Error::DuplicateInput { .. } => {
                 Code::InvalidInput
             }
+            Error::LoadDeadline { .. } => Code::Deadline,
             Error::NoClock { .. } => Code::Failed,
             Error::Engine(error) => error.code(),
         }
@@ -93,6 +124,7 @@ impl Error {
         match self {
             Error::Bundle(error) => error.hint(),
             Error::NoClock { .. } => Some("give one in `Options::clock`"),
+            Error::LoadDeadline { .. } => Some("allow more time for loading"),
             Error::NoEngine { rejected } if rejected.is_empty() => {
                 Some("give an engine in `Options::engines`, or build with the feature `tract`")
             }

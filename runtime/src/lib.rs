@@ -36,7 +36,7 @@ mod report;
 mod session;
 mod state;
 
-pub use error::Error;
+pub use error::{Error, LoadStep};
 pub use inputs::{Inputs, Outputs, Value};
 pub use options::{Options, RunOptions};
 pub use pannier_bundle::manifest::{self, Manifest};

@@ -1,12 +1,12 @@
 //! From a bundle's bytes to an engine: reading what is verified, choosing the engine, testing it.
 
-use crate::error::Error;
+use crate::error::{Error, LoadStep};
 use crate::options::Options;
 use crate::report::{LoadTimes, Rejected, Report};
 use pannier_bundle::manifest::Port;
 use pannier_bundle::{Bundle, DecodeError, Manifest, Source, Trust, Verdict, Verified, decode_versioned};
 use pannier_engine::golden::{self, Golden, SelfTest};
-use pannier_engine::{Clock, Engine, EngineError, MemoryUse, Prepared, Program, RunBudget, Watch};
+use pannier_engine::{Clock, Deadline, Engine, EngineError, Interrupt, MemoryUse, Prepared, Program, RunBudget, Watch};
 use pannier_graph::{AlignedBytes, Graph};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +31,47 @@ impl Parts {
     }
 }
 
+/// The time that loading may take, from when this is made.
+pub(crate) struct LoadLimit {
+    duration: Duration,
+    deadline: Deadline,
+}
+
+impl LoadLimit {
+    /// `None` if the caller sets none.
+    ///
+    /// # Errors
+    /// [`Error::NoClock`].
+    pub(crate) fn start(options: &Options) -> Result<Option<LoadLimit>, Error> {
+        let Some(duration) = options.load_deadline else { return Ok(None) };
+        let clock = options.clock.ok_or_else(|| no_clock(duration))?;
+        Ok(Some(LoadLimit { duration, deadline: Deadline::after(duration, clock) }))
+    }
+
+    fn passed(&self, step: LoadStep) -> Error {
+        Error::LoadDeadline { step, deadline_ms: whole_ms(self.duration) }
+    }
+}
+
+/// Whether there is time for another step.
+fn check(limit: Option<&LoadLimit>, step: LoadStep) -> Result<(), Error> {
+    match limit {
+        Some(limit) => limit.deadline.check().map_err(|_| limit.passed(step)),
+        None => Ok(()),
+    }
+}
+
 /// Reads and verifies everything that running needs. Weights are decoded straight into their final place.
-pub(crate) fn read<S: Source>(source: S, trust: &Trust, options: &Options) -> Result<Parts, Error> {
+pub(crate) fn read<S: Source>(
+    source: S,
+    trust: &Trust,
+    limit: Option<&LoadLimit>,
+    options: &Options,
+) -> Result<Parts, Error> {
     let start = Stopwatch::start(options.clock);
     let verified = Bundle::open(source, &options.limits)?.verify(trust, options.now_unix_s)?;
     let verify_ms = start.elapsed_ms();
+    check(limit, LoadStep::Read)?;
 
     let start = Stopwatch::start(options.clock);
     let graph = Graph::decode(&verified.read("graph")?, &options.graph_limits)?;
@@ -46,6 +82,7 @@ pub(crate) fn read<S: Source>(source: S, trust: &Trust, options: &Options) -> Re
     beside_weights(budget, sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)))?;
     let mut sections = Vec::new();
     for (index, size) in sizes.iter().enumerate() {
+        check(limit, LoadStep::Read)?;
         let mut section = AlignedBytes::zeroed(usize::try_from(*size).unwrap_or(usize::MAX));
         verified.read_into(&format!("weights/{index}"), section.as_bytes_mut())?;
         sections.push(Arc::new(section));
@@ -73,12 +110,18 @@ pub(crate) struct Chosen {
 }
 
 /// Takes the first engine that supports the graph and passes the golden cases.
-pub(crate) fn choose(parts: &Parts, memory_bytes: Option<u64>, options: &Options) -> Result<Chosen, Error> {
+pub(crate) fn choose(
+    parts: &Parts,
+    memory_bytes: Option<u64>,
+    limit: Option<&LoadLimit>,
+    options: &Options,
+) -> Result<Chosen, Error> {
     check_interface(&parts.program.graph, &parts.manifest)?;
     let mut rejected = Vec::new();
     let start = Stopwatch::start(options.clock);
     for engine in &options.engines {
-        match tested(&**engine, parts, memory_bytes, options) {
+        check(limit, LoadStep::Prepare)?;
+        match tested(&**engine, parts, memory_bytes, limit, options) {
             Ok(Tested { prepared, self_test, self_test_ms }) => {
                 let prepare_ms = start.elapsed_ms() - self_test_ms;
                 let load = LoadTimes { prepare_ms, self_test_ms, ..parts.times };
@@ -87,8 +130,12 @@ pub(crate) fn choose(parts: &Parts, memory_bytes: Option<u64>, options: &Options
                 return Ok(Chosen { prepared, report });
             }
             // Not the engine's fault: another one would not be wanted either.
-            Err(error @ EngineError::Interrupted { .. }) => return Err(Error::Engine(error)),
-            Err(error) => rejected.push(Rejected { engine: engine.name(), error }),
+            Err((step, EngineError::Interrupted { node, why })) => {
+                // The caller's own watch may have spoken of a deadline, too.
+                check(limit.filter(|_| why == Interrupt::Deadline), step)?;
+                return Err(Error::Engine(EngineError::Interrupted { node, why }));
+            }
+            Err((_, error)) => rejected.push(Rejected { engine: engine.name(), error }),
         }
     }
     Err(Error::NoEngine { rejected })
@@ -106,14 +153,19 @@ fn tested(
     engine: &dyn Engine,
     parts: &Parts,
     memory_bytes: Option<u64>,
+    limit: Option<&LoadLimit>,
     options: &Options,
-) -> Result<Tested, EngineError> {
-    let watch = options.watch.as_deref().map(|watch| watch as &dyn Watch);
-    let prepared = engine.prepare(&parts.program, &RunBudget { memory_bytes, watch })?;
-    let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes)?;
+) -> Result<Tested, (LoadStep, EngineError)> {
+    let watches =
+        [limit.map(|limit| &limit.deadline as &dyn Watch), options.watch.as_deref().map(|watch| watch as &dyn Watch)];
+    let preparing = |error| (LoadStep::Prepare, error);
+    let budget = RunBudget { memory_bytes, watch: Some(&watches) };
+    let prepared = engine.prepare(&parts.program, &budget).map_err(preparing)?;
+    let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes).map_err(preparing)?;
     let start = Stopwatch::start(options.clock);
-    let check = |golden| golden::check(&*prepared, &parts.program.graph, golden, &RunBudget { memory_bytes, watch });
-    let self_test = parts.golden.as_ref().map(check).transpose()?;
+    let budget = RunBudget { memory_bytes, ..budget };
+    let check = |golden| golden::check(&*prepared, &parts.program.graph, golden, &budget);
+    let self_test = parts.golden.as_ref().map(check).transpose().map_err(|error| (LoadStep::SelfTest, error))?;
     Ok(Tested { prepared, self_test, self_test_ms: start.elapsed_ms() })
 }
 
@@ -168,6 +220,15 @@ fn check_interface(graph: &Graph, manifest: &Manifest) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The error for a deadline that nobody can keep.
+pub(crate) fn no_clock(deadline: Duration) -> Error {
+    Error::NoClock { deadline_ms: whole_ms(deadline) }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn describe(port: &Port) -> String {

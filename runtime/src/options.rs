@@ -20,15 +20,20 @@ pub struct Options {
     /// Most memory that the session with one run in flight may hold, weights included, in bytes. `None`: what the
     /// manifest says.
     pub memory_bytes: Option<u64>,
-    /// Longest that one run may take. `None`: what the manifest says.
+    /// Longest that one run may take. `None`: what the manifest says. The runs of the self-test are part of loading: a
+    /// first run makes plans, for which the deadline of later runs need not allow.
     pub deadline: Option<Duration>,
+    /// Longest that loading may take: reading the bundle, preparing engines and the self-test together. `None`: no
+    /// limit. It is looked at between the sections of the bundle, between the steps in which an engine prepares a graph
+    /// and between operators, so that it is exceeded by the longest of those at most.
+    pub load_deadline: Option<Duration>,
     /// Whether the golden cases are run at load, so that an engine that computes wrongly on this machine is found.
     pub self_test: bool,
     /// Seconds since 1970, for keys and policies that expire. `None`: not known, and what expires is refused.
     pub now_unix_s: Option<u64>,
     /// Monotonic clock for deadlines and for the times in the report. `None`: no deadlines, no times.
     pub clock: Option<Clock>,
-    /// Asked between operators of the self-test and of every run whether to go on.
+    /// Asked while engines prepare and between operators of the self-test and of every run whether to go on.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
 }
 
@@ -41,6 +46,7 @@ impl Default for Options {
             graph_limits: GraphLimits::default(),
             memory_bytes: None,
             deadline: None,
+            load_deadline: None,
             self_test: true,
             now_unix_s: now_unix_s(),
             clock: STD_CLOCK,

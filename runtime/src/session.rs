@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::inputs::{Inputs, Outputs};
-use crate::load::{self, Parts};
+use crate::load::{self, LoadLimit, Parts};
 use crate::options::{Options, RunOptions, stricter};
 use crate::report::Report;
 use crate::state::{self, State};
@@ -31,7 +31,8 @@ impl Session {
     /// # Errors
     /// [`Error::Bundle`]: it cannot be read, is damaged or is not trusted; [`Error::Graph`], [`Error::Golden`],
     /// [`Error::Interface`]: what it holds is not valid; [`Error::NoEngine`]: no engine runs it;
-    /// [`Error::Engine`]: its weights exceed the memory budget, or loading was cancelled; [`Error::NoClock`].
+    /// [`Error::Engine`]: its weights exceed the memory budget, or loading was cancelled; [`Error::LoadDeadline`];
+    /// [`Error::NoClock`].
     pub fn open(path: impl AsRef<std::path::Path>, trust: &Trust, options: &Options) -> Result<Session, Error> {
         Session::from_source(pannier_bundle::FileSource::open(path)?, trust, options)
     }
@@ -49,7 +50,8 @@ impl Session {
     /// # Errors
     /// Those of [`Session::open`].
     pub fn from_source<S: Source>(source: S, trust: &Trust, options: &Options) -> Result<Session, Error> {
-        Session::from_parts(load::read(source, trust, options)?, options)
+        let limit = LoadLimit::start(options)?;
+        Session::from_parts(load::read(source, trust, limit.as_ref(), options)?, limit.as_ref(), options)
     }
 
     /// Prepares a program that does not come from a bundle. There is nothing to verify it by and no golden case.
@@ -57,17 +59,17 @@ impl Session {
     /// # Errors
     /// Those of [`Session::open`] that are not about bundles.
     pub fn from_program(program: Program, manifest: Manifest, options: &Options) -> Result<Session, Error> {
-        Session::from_parts(Parts::new(program, manifest), options)
+        Session::from_parts(Parts::new(program, manifest), LoadLimit::start(options)?.as_ref(), options)
     }
 
-    fn from_parts(parts: Parts, options: &Options) -> Result<Session, Error> {
+    fn from_parts(parts: Parts, limit: Option<&LoadLimit>, options: &Options) -> Result<Session, Error> {
         let memory_bytes = stricter(options.memory_bytes, load::stated(parts.manifest.envelope.peak_memory_bytes));
         let stated = load::stated(u64::from(parts.manifest.envelope.deadline_ms)).map(Duration::from_millis);
         let deadline = stricter(options.deadline, stated);
         if let (Some(deadline), None) = (deadline, options.clock) {
-            return Err(no_clock(deadline));
+            return Err(load::no_clock(deadline));
         }
-        let chosen = load::choose(&parts, memory_bytes, options)?;
+        let chosen = load::choose(&parts, memory_bytes, limit, options)?;
         // The engine has what it needs of the program: dropping it here is what keeps weights from being held twice.
         let Parts { manifest, labels, verdict, .. } = parts;
         Ok(Session {
@@ -201,7 +203,7 @@ impl Session {
         let deadline = stricter(self.deadline, options.deadline);
         let deadline = match (deadline, self.clock) {
             (Some(duration), Some(clock)) => Some(Deadline::after(duration, clock)),
-            (Some(duration), None) => return Err(no_clock(duration)),
+            (Some(duration), None) => return Err(load::no_clock(duration)),
             (None, _) => None,
         };
         let watches = [
@@ -226,10 +228,6 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session({} {} on {})", self.manifest.name, self.manifest.version, self.report.engine)
     }
-}
-
-fn no_clock(deadline: Duration) -> Error {
-    Error::NoClock { deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) }
 }
 
 fn invalid_input(name: &str, why: &pannier_engine::TensorError) -> Error {

@@ -14,9 +14,9 @@ use tract_onnx::tract_hir::internal::TDim;
 /// A dimension that is an expression of symbols is named by that expression, for example `2*batch`.
 pub(crate) fn infer(program: &Program) -> Vec<Option<(DType, Vec<Dim>)>> {
     let mut known = vec![None; program.graph.values.len()];
-    let Ok(mut parsed) = compile::parse(program) else { return known };
-    // Obstinate: what can be known is known although some node cannot be analysed.
     let limits = Limits::new(&RunBudget::default());
+    let Ok(mut parsed) = compile::parse(program, &limits) else { return known };
+    // Obstinate: what can be known is known although some node cannot be analysed.
     let _ = stop::catch(|| analyse(&mut parsed.model, &limits, true));
     let names = symbol_names(&parsed);
     for (value, outlet) in &parsed.outlets {

@@ -27,7 +27,7 @@ impl TractPrepared {
     pub(crate) fn new(program: &Program, budget: &RunBudget<'_>) -> Result<TractPrepared, EngineError> {
         let prepared = TractPrepared {
             graph: program.graph.clone(),
-            parsed: compile::parse(program)?,
+            parsed: compile::parse(program, &Limits::new(budget))?,
             steering: steer::steering(&program.graph),
             needs_values: AtomicBool::new(false),
             plans: Mutex::new(Vec::new()),

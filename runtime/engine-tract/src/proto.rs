@@ -7,7 +7,7 @@
 use crate::{dtype, ops};
 use pannier_engine::{EngineError, Program};
 use pannier_graph::{Attribute, Body, DType, Dim, Literal, Node, OPSET, ValueId, Weight};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -31,9 +31,9 @@ struct NodeName {
 }
 
 impl NodeNames {
-    /// Our name of a node that tract calls `n7`, `n7.bias` or the like; tract's own if it is none of ours.
-    pub(crate) fn of<'a>(&'a self, tract_name: &'a str) -> &'a str {
-        self.find(tract_name).map_or(tract_name, |node| &node.name)
+    /// Our name of a node that tract calls `n7`, `n7.bias` or the like; empty if it is none of ours.
+    pub(crate) fn of(&self, tract_name: &str) -> &str {
+        self.find(tract_name).map_or("", |node| &node.name)
     }
 
     /// Our name of the first node that a text of tract mentions.
@@ -84,8 +84,9 @@ pub(crate) fn value_name(value: ValueId) -> String {
 
 /// An output that is a weight gets a node of its own: tract looks for outputs before we bring the weights.
 fn lead_weights_out(body: &Body, graph: &mut pb::GraphProto) {
+    let weights: HashSet<ValueId> = body.weights.iter().map(|weight| weight.value).collect();
     for (index, (value, output)) in body.outputs.iter().zip(&mut graph.output).enumerate() {
-        if body.weights.iter().any(|weight| weight.value == *value) {
+        if weights.contains(value) {
             output.name = format!("output{index}");
             graph.node.push(pb::NodeProto {
                 name: output.name.clone(),

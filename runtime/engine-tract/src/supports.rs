@@ -38,6 +38,10 @@ const OTHER_DOMAINS: &[(&str, &[&str])] = &[
     ("", &["ConstantLike", "ParametricSoftplus", "Rsqrt", "ScaledTanh", "Scatter", "SimplifiedLayerNormalization"]),
 ];
 
+/// tract analyses a nested body in one go that cannot be stopped, in a time that grows with the square of its nodes: this
+/// many take about a second.
+const MOST_BODY_NODES: usize = 10_000;
+
 /// Every node that tract cannot run, nested ones too, and every input and weight whose type it does not have.
 pub(crate) fn check(graph: &Graph) -> Result<(), Vec<Unsupported>> {
     let mut checker = Checker { graph, types: HashMap::new(), missing: Vec::new() };
@@ -69,6 +73,10 @@ impl Checker<'_> {
             }
             for (_, attribute) in &node.attributes {
                 if let Attribute::Body(body) = attribute {
+                    if body.nodes.len() > MOST_BODY_NODES {
+                        let reason = format!("a nested body of more than {MOST_BODY_NODES} nodes");
+                        self.missing.push(Unsupported { op: qualified(node), node: node.name.clone(), reason });
+                    }
                     self.body(body);
                 }
             }

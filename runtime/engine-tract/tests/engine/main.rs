@@ -249,6 +249,21 @@ fn a_run_stops_between_operators_when_told_to() {
 }
 
 #[test]
+fn preparing_stops_at_whatever_question_it_is_told_to() {
+    let program = chain(20, 2);
+    let stop_at = |question: usize| {
+        let watch = StopAt(AtomicUsize::new(question));
+        TractEngine::new().prepare(&program, &RunBudget { watch: Some(&watch), ..RunBudget::default() }).map(|_| ())
+    };
+    let errors: Vec<_> = (1..).map_while(|question| stop_at(question).err()).collect();
+    assert!(errors.len() > 100, "asked at every node in every pass: {}", errors.len());
+    let others: Vec<_> = errors.iter().filter(|error| error.code() != Code::Deadline).collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert!(errors.iter().any(|error| error.to_string().contains("at node `matmul_7`")), "the node is named");
+    assert_eq!(std::sync::Arc::strong_count(&program.graph), 1, "what was stopped is gone");
+}
+
+#[test]
 fn a_run_stops_before_it_takes_more_memory_than_allowed() {
     // Two matrices of 4 KiB are alive at once, whatever the engine does about the input.
     let prepared = prepare(&chain(4, 32)).unwrap();

@@ -1,5 +1,7 @@
 //! Sessions: what is verified, which engine is taken and why, what a run may use, how state is carried.
 
+mod deadline;
+
 use pannier::manifest::{Content, Envelope, Manifest, Port, Reproducibility, Source};
 use pannier::{
     Cancel, Code, DType, Dim, Engine, EngineError, Error, Inputs, MemoryUse, Options, Program, RunOptions, Session,
