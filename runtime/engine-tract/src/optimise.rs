@@ -31,9 +31,7 @@ pub(crate) fn optimise(model: &mut TypedModel, limits: &Limits<'_>) -> TractResu
             node.op = Box::new(scan.to_codegen_op(false)?);
         }
     }
-    run(&Optimizer::codegen(), model, limits)?;
-    crate::ops::mend_squares(model);
-    Ok(())
+    run(&Optimizer::codegen(), model, limits)
 }
 
 /// Applies `work` to the bodies of loops and branches.
@@ -126,6 +124,8 @@ impl Pass {
             steps += 1;
         }
         limits.check_time("")?;
+        // As soon as they are there, before anything computes with them.
+        crate::ops::mend_squares(model);
         match self {
             Pass::Merge(pass) if merging(model) <= MOST_MERGING => _ = pass.run_direct(model)?,
             Pass::Tract(pass) => _ = pass.run_direct(model)?,

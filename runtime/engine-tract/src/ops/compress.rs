@@ -1,5 +1,6 @@
 //! `Compress`, which tract evaluates but cannot plan: with a known condition it is a gathering.
 
+use super::{arity, position};
 use tract_onnx::tract_core::ops::array::Gather;
 use tract_onnx::tract_hir::internal::*;
 
@@ -10,10 +11,7 @@ pub(crate) struct Compress {
 
 impl Compress {
     fn axis(&self, rank: usize) -> TractResult<Option<usize>> {
-        let Some(axis) = self.axis else { return Ok(None) };
-        let from_start = if axis < 0 { axis.checked_add_unsigned(rank as u64) } else { Some(axis) };
-        let axis = from_start.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| *axis < rank);
-        Ok(Some(axis.with_context(|| format!("axis {:?} of a tensor of rank {rank}", self.axis))?))
+        self.axis.map(|axis| position(axis, rank)).transpose()
     }
 }
 
@@ -28,8 +26,7 @@ impl Expansion for Compress {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 2)?;
-        check_output_arity(outputs, 1)?;
+        arity(inputs, 2, outputs)?;
         s.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
         s.equals(&inputs[1].datum_type, bool::datum_type())?;
         s.equals(&inputs[1].rank, 1)?;

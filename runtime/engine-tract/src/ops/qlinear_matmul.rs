@@ -3,6 +3,7 @@
 //! `y = saturate(round((a - a0) (b - b0) * (sa * sb / sy)) + y0)`, the product in 32-bit integers, the rest in binary32,
 //! half rounded to even: the definition in the ONNX standard.
 
+use super::arity;
 use tract_onnx::tract_core::ops::cast::{cast, wire_cast};
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast as wire;
 use tract_onnx::tract_core::ops::math;
@@ -23,8 +24,7 @@ impl Expansion for QLinearMatMul {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 8)?;
-        check_output_arity(outputs, 1)?;
+        arity(inputs, 8, outputs)?;
         s.equals(&inputs[0].datum_type, &inputs[2].datum_type)?;
         s.equals(&inputs[3].datum_type, &inputs[5].datum_type)?;
         s.equals(&outputs[0].datum_type, &inputs[7].datum_type)?;

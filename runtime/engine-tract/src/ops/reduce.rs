@@ -1,10 +1,12 @@
 //! `ReduceMax`, `ReduceMin` and what is made of sums of integers.
 //!
 //! tract starts an extremum from the largest finite number where the standard wants an infinity: the largest of `[-inf]`
-//! comes out as `-3.4e38`. It has no extremum of booleans. Its `ReduceLogSumExp` overflows. And it adds integers up in 32 bits, whatever their type. Roots
-//! and logarithms of sums of integers, which it has for floating-point numbers only, are refused.
+//! comes out as `-3.4e38`. It has no extremum of booleans. Its `ReduceLogSumExp` overflows. And it adds integers up in 32
+//! bits, whatever their type. Roots and logarithms of sums of integers, which it has for floating-point numbers only, are
+//! refused.
 
 use super::square::integer_square;
+use super::{arity, position};
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce as TypedReduce, Reducer};
 use tract_onnx::tract_core::{args_1, as_op, op_as_typed_op, op_out_of_plan};
@@ -71,12 +73,7 @@ impl Reduce {
         if given.is_empty() && self.none_is_all {
             return Ok((0..rank).collect());
         }
-        let resolve = |axis: &i64| {
-            let from_start = if *axis < 0 { axis.checked_add_unsigned(rank as u64) } else { Some(*axis) };
-            from_start.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| *axis < rank)
-        };
-        let axes = given.iter().map(resolve).collect::<Option<Vec<_>>>();
-        axes.with_context(|| format!("axes {given:?} of a tensor of rank {rank}"))
+        given.into_iter().map(|axis| position(axis, rank)).collect()
     }
 }
 
@@ -99,8 +96,7 @@ impl Expansion for Reduce {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 1 + usize::from(self.has_axes))?;
-        check_output_arity(outputs, 1)?;
+        arity(inputs, 1 + usize::from(self.has_axes), outputs)?;
         s.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
         let reduced = move |s: &mut Solver<'r>, shape: TVec<TDim>, axes: Option<&Tensor>| {
             let axes = self.axes(shape.len(), axes)?.into_iter().map(|axis| axis as i64).collect();

@@ -20,7 +20,7 @@ macro_rules! wrapping {
 
 wrapping!(i8, i16, i32, i64, u8, u16, u32, u64);
 
-/// Puts ours in the place of tract's, in a model that tract rewrites no more.
+/// Puts ours in the place of tract's.
 pub(crate) fn mend(model: &mut TypedModel) {
     for node in &mut model.nodes {
         let square = node.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<Square>());

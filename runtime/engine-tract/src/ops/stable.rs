@@ -3,6 +3,7 @@
 //! tract takes the logarithm of a softmax, which is `-inf` where the softmax is too small for a binary32, and of
 //! `1 + exp(x)`, which is `inf` above 88.
 
+use super::{arity, position};
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_hir::internal::*;
@@ -30,9 +31,7 @@ impl Expansion for LogSoftmax {
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let name = |part: &str| format!("{prefix}.{part}");
         let rank = model.outlet_fact(inputs[0])?.rank();
-        let from_start = if self.axis < 0 { self.axis.checked_add_unsigned(rank as u64) } else { Some(self.axis) };
-        let axis = from_start.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| *axis < rank);
-        let axis = axis.with_context(|| format!("axis {} of a tensor of rank {rank}", self.axis))?;
+        let axis = position(self.axis, rank)?;
         let reduce = |reducer| Reduce::new(tvec!(axis), reducer);
         let largest = model.wire_node(name("largest"), reduce(Reducer::Max), inputs)?[0];
         let less = model.wire_node(name("less"), math::sub(), &[inputs[0], largest])?[0];
@@ -80,8 +79,7 @@ impl Expansion for Softplus {
 }
 
 fn same<'r, 'p: 'r>(s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
-    check_input_arity(inputs, 1)?;
-    check_output_arity(outputs, 1)?;
+    arity(inputs, 1, outputs)?;
     s.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
     s.equals(&inputs[0].shape, &outputs[0].shape)
 }

@@ -2,7 +2,7 @@
 
 use super::{fixed, floats, ints, one_node, run};
 use pannier_engine::{Code, DType, ProgramBuilder, Tensor};
-use pannier_graph::Attribute;
+use pannier_graph::{Attribute, Body, Input, Node, ValueId};
 
 fn int32(value: i32) -> Tensor {
     Tensor::from_slice([1], &[value]).unwrap()
@@ -16,13 +16,25 @@ fn large_integers_come_out_exact() {
     // An operator, its input, attributes, its operand, and the answer.
     type Case<'a> = (&'a str, Tensor, &'a [(&'a str, Attribute)], Option<Tensor>, Tensor);
     let all = || Some(ints(&[0]));
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 14] = [
         ("ReduceMean", ints(&[big, -8, 8]), &none, all(), ints(&[big / 3])),
         ("ReduceL1", ints(&[-big, 2]), &none, all(), ints(&[big + 2])),
         ("ReduceSumSquare", ints(&[1 << 30, -3]), &none, all(), ints(&[(1 << 60) + 9])),
         ("ReduceSumSquare", int32(-46_339), &none, all(), int32(2_147_302_921)),
         ("Pow", ints(&[94_906_267]), &none, Some(ints(&[2])), ints(&[9_007_199_515_875_289])),
         ("Pow", int32(46_339), &none, Some(int32(2)), int32(2_147_302_921)),
+        (
+            "Pow",
+            ints(&[3, -2, 10, 0]),
+            &none,
+            Some(ints(&[39, 63, 18, 0])),
+            ints(&[4_052_555_153_018_976_267, i64::MIN, 1_000_000_000_000_000_000, 1]),
+        ),
+        // What ONNX Runtime answers.
+        ("Pow", ints(&[2, 1, -1, -1]), &none, Some(ints(&[-1, -5, -3, -4])), ints(&[0, 1, -1, 1])),
+        ("Pow", int32(-8), &none, Some(ints(&[3])), int32(-512)),
+        ("Pow", int32(9), &none, Some(floats(&[1], &[0.5])), int32(3)),
+        ("CastLike", floats(&[2], &[3e9, -3e9]), &none, Some(ints(&[0])), ints(&[3_000_000_000, -3_000_000_000])),
         ("Cast", floats(&[2], &[3e9, -3e9]), &to_int64, None, ints(&[3_000_000_000, -3_000_000_000])),
         ("Cast", ints(&[i64::MIN, big]), &to_int64, None, ints(&[i64::MIN, big])),
         ("Cast", Tensor::scalar(u32::MAX), &to_int64, None, Tensor::scalar(i64::from(u32::MAX))),
@@ -50,6 +62,45 @@ fn a_product_with_itself_is_exact() {
     let y = builder.node("Mul", &[x, x]);
     builder.output("y", y);
     assert_eq!(run(&builder.build(), &[int32(-46_339)]), Ok(vec![int32(2_147_302_921)]));
+}
+
+/// `y[i] = x[i] * x[i]` and `z[i] = x[i] ^ 2`, in the body of a loop.
+#[test]
+fn squares_in_loops_are_exact() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::I64, &[fixed(2)]);
+    let two = builder.weight("two", &Tensor::scalar(2i64));
+    let [item, product, power, products, powers] =
+        ["item", "product", "power", "products", "powers"].map(|name| builder.value(name));
+    let node = |op: &str, inputs: [ValueId; 2], output| Node {
+        name: op.into(),
+        domain: String::new(),
+        op: op.into(),
+        inputs: inputs.map(Some).to_vec(),
+        outputs: vec![Some(output)],
+        attributes: vec![],
+    };
+    let body = Body {
+        inputs: vec![Input { value: item, dtype: Some(DType::I64), shape: Some(vec![]) }],
+        outputs: vec![product, power],
+        nodes: vec![node("Mul", [item, item], product), node("Pow", [item, two], power)],
+        weights: vec![],
+    };
+    builder.node_with(Node {
+        name: "loop".into(),
+        domain: String::new(),
+        op: "Scan".into(),
+        inputs: vec![Some(x)],
+        outputs: vec![Some(products), Some(powers)],
+        attributes: vec![
+            ("body".into(), Attribute::Body(Box::new(body))),
+            ("num_scan_inputs".into(), Attribute::Int(1)),
+        ],
+    });
+    builder.output("products", products);
+    builder.output("powers", powers);
+    let squares = ints(&[9_007_199_515_875_289, 1 << 60]);
+    assert_eq!(run(&builder.build(), &[ints(&[94_906_267, 1 << 30])]), Ok(vec![squares.clone(), squares]));
 }
 
 #[test]
