@@ -3,9 +3,13 @@
 //! Everything here is covered by the signature. The structure is frozen per [`Manifest::VERSION`]; the version
 //! stands before the postcard bytes of the section.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::semantics;
+use crate::versioned::decode_versioned;
 
 /// What a bundle says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,18 @@ pub struct Manifest {
 impl Manifest {
     /// Version of this structure on the wire.
     pub const VERSION: u16 = 1;
+
+    /// Decodes the content of a manifest section and checks what the encoding cannot express. Whether the
+    /// [bundle id](Manifest::bundle_id) is that of the content beside it is not checked.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], [`Error::Manifest`]. Never panics.
+    pub fn decode(content: &[u8]) -> Result<Manifest, Error> {
+        let manifest: Manifest = decode_versioned(content, Manifest::VERSION)
+            .map_err(|why| Error::Decode { what: "the manifest".to_string(), why })?;
+        semantics::check_manifest(&manifest)?;
+        Ok(manifest)
+    }
 
     /// The input with this name.
     pub fn input(&self, name: &str) -> Option<&Port> {
@@ -161,6 +177,30 @@ impl DType {
     /// The type with this NumPy name.
     pub fn from_name(name: &str) -> Option<DType> {
         Self::ALL.iter().copied().find(|dtype| dtype.name() == name)
+    }
+
+    /// The type's number in ONNX files (`TensorProto.DataType`).
+    pub const fn onnx_number(self) -> i32 {
+        match self {
+            DType::F32 => 1,
+            DType::U8 => 2,
+            DType::I8 => 3,
+            DType::U16 => 4,
+            DType::I16 => 5,
+            DType::I32 => 6,
+            DType::I64 => 7,
+            DType::Bool => 9,
+            DType::F16 => 10,
+            DType::F64 => 11,
+            DType::U32 => 12,
+            DType::U64 => 13,
+            DType::BF16 => 16,
+        }
+    }
+
+    /// The type with this number in ONNX files, if it is one that bundles have.
+    pub fn from_onnx_number(number: i32) -> Option<DType> {
+        Self::ALL.iter().copied().find(|dtype| dtype.onnx_number() == number)
     }
 }
 

@@ -8,7 +8,9 @@ use crate::error::{Error, SignatureBlockError};
 #[cfg(feature = "write")]
 use crate::header::bytes;
 use crate::header::{Header, Preamble, size};
-use crate::limits::{Limits, Quantity};
+use crate::limits::Limits;
+#[cfg(feature = "write")]
+use crate::limits::Quantity;
 use crate::trust::{self, Trust, Verdict};
 
 /// Length of the digest that ends the signature block.
@@ -34,7 +36,7 @@ impl Prefix {
             return Err(SignatureBlockError::Digest.into());
         }
         let header = Header::decode(header_bytes, preamble.body_bytes, limits)?;
-        let signatures = decode_signatures(block, limits)?;
+        let signatures = trust::decode_signatures(block, limits)?;
         Ok(Prefix { preamble, header_bytes: header_bytes.to_vec(), header, signatures })
     }
 
@@ -44,19 +46,15 @@ impl Prefix {
     }
 }
 
-/// The parts before the body. The signature block in it: `u32` count, each signature behind its `u32` length, and the
-/// SHA-256 of everything before.
+/// The parts before the body. The signature block in it: the [encoded](trust::encode_signatures) signatures, and the SHA-256
+/// of everything before.
 #[cfg(feature = "write")]
 pub(crate) fn encode_prefix(header_bytes: &[u8], body_bytes: u64, signatures: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     let to_u32 = |what, size: usize| {
         let limit = u32::MAX.into();
         u32::try_from(size).map_err(|_| Error::Limit { what, value: bytes(size), limit })
     };
-    let mut block = to_u32(Quantity::Signatures, signatures.len())?.to_le_bytes().to_vec();
-    for signature in signatures {
-        block.extend(to_u32(Quantity::SignaturesBytes, signature.len())?.to_le_bytes());
-        block.extend(signature);
-    }
+    let block = trust::encode_signatures(signatures)?;
     let preamble = Preamble {
         header_bytes: to_u32(Quantity::HeaderBytes, header_bytes.len())?,
         signatures_bytes: to_u32(Quantity::SignaturesBytes, block.len() + DIGEST_BYTES)?,
@@ -72,22 +70,4 @@ pub(crate) fn encode_prefix(header_bytes: &[u8], body_bytes: u64, signatures: &[
 
 fn digest_of(preamble: &Preamble, header_bytes: &[u8], block: &[u8]) -> [u8; DIGEST_BYTES] {
     Sha256::new().chain_update(preamble.encode()).chain_update(header_bytes).chain_update(block).finalize().into()
-}
-
-fn decode_signatures(block: &[u8], limits: &Limits) -> Result<Vec<Vec<u8>>, Error> {
-    let (count, mut rest) = take_u32(block)?;
-    Limits::check(Quantity::Signatures, count.into(), limits.signatures)?;
-    let mut signatures = Vec::new();
-    for _ in 0..count {
-        let (length, after) = take_u32(rest)?;
-        let (signature, after) = after.split_at_checked(size(length)).ok_or(SignatureBlockError::Framing)?;
-        signatures.push(signature.to_vec());
-        rest = after;
-    }
-    if rest.is_empty() { Ok(signatures) } else { Err(SignatureBlockError::Framing.into()) }
-}
-
-fn take_u32(bytes: &[u8]) -> Result<(u32, &[u8]), SignatureBlockError> {
-    let (number, rest) = bytes.split_first_chunk::<4>().ok_or(SignatureBlockError::Framing)?;
-    Ok((u32::from_le_bytes(*number), rest))
 }

@@ -14,9 +14,7 @@ use crate::header::{ALIGNMENT_BYTES, Chunk, Header, Kind, Section, bytes, size};
 use crate::limits::{Limits, Quantity};
 use crate::manifest::Manifest;
 use crate::prefix::Prefix;
-use crate::semantics;
 use crate::source::Source;
-use crate::versioned::decode_versioned;
 
 /// Name of the section that every bundle has.
 pub(crate) const MANIFEST: &str = "manifest";
@@ -122,11 +120,9 @@ pub(crate) fn zeroed(size_bytes: u64, what: &str) -> Result<Vec<u8>, Error> {
     Ok(buffer)
 }
 
-/// Decodes the manifest and checks what its encoding cannot express.
+/// Decodes the manifest of a bundle.
 pub(crate) fn decode_manifest(content: &[u8], header: &Header) -> Result<Manifest, Error> {
-    let manifest: Manifest = decode_versioned(content, Manifest::VERSION)
-        .map_err(|why| Error::Decode { what: "the manifest".to_string(), why })?;
-    semantics::check_manifest(&manifest)?;
+    let manifest = Manifest::decode(content)?;
     if manifest.bundle_id != bundle_id(header) {
         return Err(Error::BundleId);
     }

@@ -11,22 +11,28 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod block;
 mod clock;
 mod dsse;
 mod error;
 mod key;
 mod policy;
 mod policy_file;
+mod resources;
 mod statement;
 mod suggest;
 mod verify;
 
+pub use block::decode_signatures;
+#[cfg(feature = "write")]
+pub use block::encode_signatures;
 pub use dsse::{MAX_DOCUMENT_BYTES, PAYLOAD_TYPE, pae, sigstore_bundle};
 pub use error::{Expiry, KeyFault, PolicyFault, SignatureFault, TrustError};
 pub use key::{ALGORITHM, Fingerprint, PublicKey, algorithm_name};
 pub use policy::{Policy, PolicyKey, Role};
-pub use statement::{HEADER_NAME, PREDICATE_TYPE, statement_payload};
-pub use verify::{MAX_SIGNATURES, check_version, verify};
+pub use resources::Resources;
+pub use statement::{HEADER_NAME, PREDICATE_TYPE, statement_over, statement_payload};
+pub use verify::{MAX_SIGNATURES, check_version, verify, verify_over};
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The signed statement: which files, with which digests.
 
-use super::{Fingerprint, SignatureFault};
+use super::{Fingerprint, Resources, SignatureFault};
 use crate::header::Header;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -25,7 +25,12 @@ const HASH: &str = "sha256";
 /// `name` is the model's name, for people. `header_bytes` are the bytes of the header as they stand in the file, and
 /// `header` is what they mean.
 pub fn statement_payload(name: &str, header_bytes: &[u8], header: &Header) -> Vec<u8> {
-    let covered = covered(header_bytes, header);
+    statement_over(name, &Resources::of_bundle(header_bytes, header))
+}
+
+/// Writes the statement over other resources than a bundle's. The same arguments give the same bytes.
+pub fn statement_over(name: &str, resources: &Resources<'_>) -> Vec<u8> {
+    let covered = resources.digests();
     let resources: Vec<WrittenResource<'_>> =
         covered.iter().map(|(name, digest)| WrittenResource { name, algorithm: HASH, digest: *digest }).collect();
     super::to_json(&Written {
@@ -39,16 +44,8 @@ pub fn statement_payload(name: &str, header_bytes: &[u8], header: &Header) -> Ve
     })
 }
 
-/// What a statement must cover: every section, and the header. A `BTreeMap` orders the names by code point.
-fn covered<'a>(header_bytes: &[u8], header: &'a Header) -> BTreeMap<&'a str, Fingerprint> {
-    let sections = header.sections.iter().map(|section| (section.name.as_str(), Fingerprint(section.sha256)));
-    let mut covered: BTreeMap<&str, Fingerprint> = sections.collect();
-    covered.insert(HEADER_NAME, Fingerprint(Sha256::digest(header_bytes).into()));
-    covered
-}
-
-/// Checks that a verified payload is a statement over exactly this header and these sections.
-pub(super) fn check(payload: &[u8], header_bytes: &[u8], header: &Header) -> Result<(), SignatureFault> {
+/// Checks that a verified payload is a statement over exactly these resources.
+pub(super) fn check(payload: &[u8], resources: &Resources<'_>) -> Result<(), SignatureFault> {
     let statement: Read = serde_json::from_slice(payload)
         .map_err(|error| SignatureFault::Malformed { what: "statement", detail: error.to_string() })?;
     super::require("_type", &statement.kind, STATEMENT_TYPE)?;
@@ -64,11 +61,11 @@ pub(super) fn check(payload: &[u8], header_bytes: &[u8], header: &Header) -> Res
         return Err(SignatureFault::SubjectDigest);
     }
 
-    let covered = covered(header_bytes, header);
-    if covered.len() != header.sections.len().saturating_add(1) {
+    let covered = resources.digests();
+    if resources.are_ambiguous() {
         return Err(SignatureFault::Ambiguous);
     }
-    for (name, found) in &covered {
+    for (name, found) in covered {
         match signed.get(name) {
             None => return Err(SignatureFault::Missing { name: (*name).to_owned() }),
             Some(signed) if signed != found => {

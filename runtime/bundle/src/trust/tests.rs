@@ -4,4 +4,5 @@ mod documents;
 mod fixtures;
 mod keys;
 mod policies;
+mod resources;
 mod signers;

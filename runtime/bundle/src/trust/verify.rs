@@ -1,7 +1,9 @@
 //! From signatures to a verdict.
 
 use super::dsse::{Document, pae};
-use super::{Fingerprint, PolicyKey, PublicKey, SignatureFault, Signer, Trust, TrustError, Verdict, statement};
+use super::{
+    Fingerprint, PolicyKey, PublicKey, Resources, SignatureFault, Signer, Trust, TrustError, Verdict, statement,
+};
 use crate::header::Header;
 use crate::manifest::Manifest;
 use alloc::vec::Vec;
@@ -34,13 +36,26 @@ pub fn verify(
     trust: &Trust,
     now_unix_s: Option<u64>,
 ) -> Result<Verdict, TrustError> {
+    verify_over(&Resources::of_bundle(header_bytes, header), signatures, trust, now_unix_s)
+}
+
+/// Judges signatures over other resources than a bundle's, by the same rules as [`verify`].
+///
+/// # Errors
+/// Those of [`verify`]. Never panics.
+pub fn verify_over(
+    resources: &Resources<'_>,
+    signatures: &[Vec<u8>],
+    trust: &Trust,
+    now_unix_s: Option<u64>,
+) -> Result<Verdict, TrustError> {
     if signatures.len() > MAX_SIGNATURES {
         return Err(TrustError::TooManySignatures { found: signatures.len(), limit: MAX_SIGNATURES });
     }
     let known = known_keys(trust);
     let mut signers: Vec<Found<'_>> = Vec::new();
     for (index, json) in signatures.iter().enumerate() {
-        let signer = judge(json, &known, header_bytes, header).map_err(|why| TrustError::Signature { index, why })?;
+        let signer = judge(json, &known, resources).map_err(|why| TrustError::Signature { index, why })?;
         // A second signature by the same key adds nothing.
         if !signers.contains(&signer) {
             signers.push(signer);
@@ -112,13 +127,8 @@ impl PartialEq for Found<'_> {
     }
 }
 
-/// Finds out who made a signature and, if it was a known key, whether it is about this bundle.
-fn judge<'a>(
-    json: &[u8],
-    known: &[Known<'a>],
-    header_bytes: &[u8],
-    header: &Header,
-) -> Result<Found<'a>, SignatureFault> {
+/// Finds out who made a signature and, if it was a known key, whether it is about these resources.
+fn judge<'a>(json: &[u8], known: &[Known<'a>], resources: &Resources<'_>) -> Result<Found<'a>, SignatureFault> {
     let document = Document::parse(json)?;
     let signed_bytes = pae(&document.payload);
     let made_it = |known: &&Known<'a>| known.key.verifies(&signed_bytes, &document.signature);
@@ -134,7 +144,7 @@ fn judge<'a>(
         (Some(maker), _) => {
             // From here on the payload is trusted to be what the key's holder wrote. It is parsed from the bytes that
             // were verified.
-            statement::check(&document.payload, header_bytes, header)?;
+            statement::check(&document.payload, resources)?;
             Ok(Found::Known(*maker))
         }
         (None, Some(fingerprint)) if claimed.is_some() => Err(SignatureFault::False { fingerprint }),
