@@ -1,8 +1,10 @@
 //! A guest with its model in it.
 
+use crate::component::{BUNDLES, component_without};
 use crate::memory::set_image;
 use crate::module::Module;
-use crate::{Error, MemoryImage, append_section, component, plain};
+use crate::plain::make_plain;
+use crate::{Error, MemoryImage, append_section};
 
 /// A custom section to be added: bytes under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +22,12 @@ pub struct CustomSection<'a> {
 /// and take the same image of the same memory at the end, which is here already.
 ///
 /// # Errors
-/// Those of [`plain`]; [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
+/// Those of [`plain`](crate::plain()); [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
 pub fn self_contained(guest: &[u8], image: &MemoryImage, custom: &[CustomSection]) -> Result<Vec<u8>, Error> {
-    let plain = plain(guest)?;
-    let mut wasm = with_image(&plain, image)?;
+    let mut module = Module::read(guest)?;
+    make_plain(&mut module)?;
+    set_image(&mut module, image)?;
+    let mut wasm = module.finish()?;
     append(&mut wasm, custom);
     Ok(wasm)
 }
@@ -32,18 +36,13 @@ pub fn self_contained(guest: &[u8], image: &MemoryImage, custom: &[CustomSection
 /// instance of its plain form, which has the same code and the same memory. The custom sections are added at the end. Never panics.
 ///
 /// # Errors
-/// Those of [`component()`]; [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
+/// Those of [`component`](crate::component()); [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
 pub fn self_contained_component(raw: &[u8], image: &MemoryImage, custom: &[CustomSection]) -> Result<Vec<u8>, Error> {
-    let raw = with_image(raw, image)?;
-    let mut wasm = component(&raw)?;
+    let mut module = Module::read(raw)?;
+    set_image(&mut module, image)?;
+    let mut wasm = component_without(&module.finish()?, BUNDLES)?;
     append(&mut wasm, custom);
     Ok(wasm)
-}
-
-fn with_image(wasm: &[u8], image: &MemoryImage) -> Result<Vec<u8>, Error> {
-    let mut module = Module::read(wasm)?;
-    set_image(&mut module, image)?;
-    module.finish()
 }
 
 fn append(wasm: &mut Vec<u8>, custom: &[CustomSection]) {

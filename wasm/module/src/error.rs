@@ -23,6 +23,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// The file ends in the middle of a section.
+    #[error("the section at byte {offset} has {expected_bytes} bytes, and {actual_bytes} of them are there")]
+    Truncated {
+        /// Where the section starts, in bytes from the start.
+        offset: usize,
+        /// Size of the section as it says.
+        expected_bytes: usize,
+        /// What is left of the file.
+        actual_bytes: usize,
+    },
+
     /// An import that cannot be done without.
     #[error("import of the {kind} {module:?} {name:?}: a guest imports nothing but the component model's intrinsics")]
     Import {

@@ -40,7 +40,7 @@ impl<'a> Module<'a> {
     }
 
     /// The items of a section; none if the module does not have it.
-    pub fn items<T: FromReader<'a>>(&'a self, id: SectionId) -> Result<Vec<T>, Error> {
+    pub fn items<'s, T: FromReader<'s>>(&'s self, id: SectionId) -> Result<Vec<T>, Error> {
         match self.body(id) {
             Some(body) => Ok(SectionLimited::new(BinaryReader::new(body, 0))?.into_iter().collect::<Result<_, _>>()?),
             None => Ok(Vec::new()),
@@ -78,6 +78,11 @@ impl<'a> Module<'a> {
     /// Leaves a section out.
     pub fn remove(&mut self, id: SectionId) {
         self.parts.retain(|part| part.id != u8::from(id));
+    }
+
+    /// Whether there is a custom section whose name passes.
+    pub fn has_custom(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        self.parts.iter().any(|part| part.name.is_some_and(&is_wanted))
     }
 
     /// Leaves out the custom sections whose names do not pass.

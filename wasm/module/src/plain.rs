@@ -4,6 +4,7 @@ use wasm_encoder::{Encode, ExportKind, SectionId};
 use wasmparser::{Export, ExternalKind, Imports, TypeRef};
 
 use crate::Error;
+use crate::component::TYPE_SECTION;
 use crate::module::{Module, counted_body, section_body};
 
 /// The plain ABI: the memory, and functions with this prefix.
@@ -28,14 +29,20 @@ const TRAP: [u8; 4] = [3, 0, 0x00, 0x0b];
 /// such an intrinsic is imported.
 pub fn plain(raw: &[u8]) -> Result<Vec<u8>, Error> {
     let mut module = Module::read(raw)?;
-    let types = imported_functions(&module)?;
+    make_plain(&mut module)?;
+    module.finish()
+}
+
+/// Does what [`plain`] does to a module in parts.
+pub(crate) fn make_plain(module: &mut Module<'_>) -> Result<(), Error> {
+    let types = imported_functions(module)?;
     if !types.is_empty() {
-        define_first(&mut module, &types)?;
+        define_first(module, &types)?;
     }
-    let exports = plain_exports(&module)?;
+    let exports = plain_exports(module)?;
     module.set(SectionId::Export, exports);
     module.retain_custom(is_kept);
-    module.finish()
+    Ok(())
 }
 
 /// Types of the imported functions, by index.
@@ -98,5 +105,5 @@ fn plain_exports(module: &Module) -> Result<Vec<u8>, Error> {
 /// Names of functions make traps readable and stay. Debug information gives places in the code, which has moved, and
 /// `component-type` sections describe exports that are gone.
 fn is_kept(name: &str) -> bool {
-    !(name.starts_with(".debug") || name.starts_with("component-type"))
+    !(name.starts_with(".debug") || name.starts_with(TYPE_SECTION))
 }

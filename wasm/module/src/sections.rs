@@ -54,7 +54,7 @@ pub fn kind(wasm: &[u8]) -> Result<Kind, Error> {
 /// Lists the sections of the outermost module or component. What is inside them is not looked at. Never panics.
 ///
 /// # Errors
-/// [`Error::NotWasm`]; [`Error::Invalid`] where a size or a custom section's name is malformed or the file is cut.
+/// [`Error::NotWasm`]; [`Error::Truncated`]; [`Error::Invalid`] where a size or a custom section's name is malformed.
 pub fn sections(wasm: &[u8]) -> Result<Vec<Section<'_>>, Error> {
     kind(wasm)?;
     let mut reader = BinaryReader::new(wasm, 0);
@@ -63,7 +63,12 @@ pub fn sections(wasm: &[u8]) -> Result<Vec<Section<'_>>, Error> {
     while !reader.eof() {
         let start = reader.original_position();
         let id = reader.read_u8()?;
-        let mut section = reader.read_reader()?;
+        let size_bytes = usize::try_from(reader.read_var_u32()?).unwrap_or(usize::MAX);
+        let actual_bytes = reader.bytes_remaining();
+        if size_bytes > actual_bytes {
+            return Err(Error::Truncated { offset: start, expected_bytes: size_bytes, actual_bytes });
+        }
+        let mut section = BinaryReader::new(reader.read_bytes(size_bytes)?, reader.original_position());
         let body = rest(&mut section.clone())?;
         let name = if id == CUSTOM { Some(section.read_string()?) } else { None };
         sections.push(Section {

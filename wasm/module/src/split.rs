@@ -3,9 +3,10 @@
 use wasm_encoder::{EntityType, ImportSection, SectionId};
 use wasmparser::{FunctionBody, Global, Operator};
 
-use crate::memory::{initial_image, only_memory};
+use crate::memory::initial_image;
 use crate::module::{Module, section_body};
-use crate::{Error, MemoryImage, Refusal, plain};
+use crate::plain::make_plain;
+use crate::{Error, MemoryImage, Refusal};
 
 /// Module and field name of the memory that a shell imports.
 pub const MEMORY_IMPORT: (&str, &str) = ("pannier", "memory");
@@ -21,26 +22,24 @@ pub struct Split {
     pub memory: MemoryImage,
 }
 
-/// Splits a guest so that its memory can be replaced. `guest` is the raw or the plain module: what [`plain`] does is done
+/// Splits a guest so that its memory can be replaced. `guest` is the raw or the plain module: what [`plain`](crate::plain()) does is done
 /// first. Never panics.
 ///
 /// The stack pointer, the only mutable global that is let through, has its first value again whenever no call is under way.
 /// So an instance made of the shell and an image of the memory, taken between two calls, goes on where that instance was.
 ///
 /// # Errors
-/// Those of [`plain`]; [`Error::Refused`] if its memory would not be all of its state, see [`Refusal`].
+/// Those of [`plain`](crate::plain()); [`Error::Refused`] if its memory would not be all of its state, see [`Refusal`].
 pub fn split(guest: &[u8]) -> Result<Split, Error> {
-    let plain = plain(guest)?;
-    let module = Module::read(&plain)?;
-    refuse_other_state(&module)?;
-    let memory = initial_image(&module)?;
-    let pages = only_memory(&module)?.initial;
+    let mut shell = Module::read(guest)?;
+    make_plain(&mut shell)?;
+    refuse_other_state(&shell)?;
+    let memory = initial_image(&shell)?;
 
-    let mut shell = module.clone();
     let mut imports = ImportSection::new();
     // No maximum: how far a memory may grow is said where it is defined.
     let ty = wasm_encoder::MemoryType {
-        minimum: pages,
+        minimum: memory.pages(),
         maximum: None,
         memory64: false,
         shared: false,
