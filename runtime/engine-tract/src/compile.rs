@@ -16,12 +16,13 @@ use tract_onnx::prelude::{
     TypedModel,
 };
 use tract_onnx::tract_hir::infer::{GenericFactoid, InferenceOp};
-use tract_onnx::tract_hir::internal::TDim;
+use tract_onnx::tract_hir::internal::{TDim, TractErrorContext as _};
 use tract_onnx::tract_hir::ops::konst::Const;
 
 /// A program as tract has parsed it, weights included, before any analysis.
 pub(crate) struct Parsed {
-    pub(crate) model: InferenceModel,
+    /// `None` once no more plans will be made of it.
+    pub(crate) model: Option<InferenceModel>,
     /// Where each value of the main body is.
     pub(crate) outlets: Vec<(u32, OutletId)>,
     pub(crate) nodes: NodeNames,
@@ -63,7 +64,7 @@ pub(crate) fn parse(program: &Program, limits: &Limits<'_>) -> Result<Parsed, En
     }
     let outlets = outlets_by_name.iter().filter_map(|(name, outlet)| Some((name.strip_prefix('v')?, *outlet)));
     let outlets = outlets.filter_map(|(digits, outlet)| Some((digits.parse().ok()?, outlet))).collect();
-    Ok(Parsed { model, outlets, nodes, symbols, weight_bytes })
+    Ok(Parsed { model: Some(model), outlets, nodes, symbols, weight_bytes })
 }
 
 /// What a plan is made for: the shape of every input, and the value of those that steer shapes.
@@ -77,7 +78,7 @@ pub(crate) struct Key {
 /// Analyses, optimises and plans.
 pub(crate) fn compile(parsed: &Parsed, graph: &Graph, key: &Key, limits: &Limits<'_>) -> Result<Plan, EngineError> {
     let plan = stop::catch(|| {
-        let mut model = parsed.model.clone();
+        let mut model = parsed.model.clone().context("the only plan there can be is gone")?;
         let outlets = model.inputs.clone();
         for (index, (outlet, input)) in outlets.iter().zip(&graph.body.inputs).enumerate() {
             let value = key.values.get(index).and_then(Option::as_ref);

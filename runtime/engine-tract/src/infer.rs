@@ -15,13 +15,14 @@ use tract_onnx::tract_hir::internal::TDim;
 pub(crate) fn infer(program: &Program) -> Vec<Option<(DType, Vec<Dim>)>> {
     let mut known = vec![None; program.graph.values.len()];
     let limits = Limits::new(&RunBudget::default());
-    let Ok(mut parsed) = compile::parse(program, &limits) else { return known };
-    // Obstinate: what can be known is known although some node cannot be analysed.
-    let _ = stop::catch(|| analyse(&mut parsed.model, &limits, true));
+    let Ok(parsed) = compile::parse(program, &limits) else { return known };
     let names = symbol_names(&parsed);
+    let Some(mut model) = parsed.model else { return known };
+    // Obstinate: what can be known is known although some node cannot be analysed.
+    let _ = stop::catch(|| analyse(&mut model, &limits, true));
     for (value, outlet) in &parsed.outlets {
         let Some(slot) = usize::try_from(*value).ok().and_then(|index| known.get_mut(index)) else { continue };
-        let Ok(fact) = parsed.model.outlet_fact(*outlet) else { continue };
+        let Ok(fact) = model.outlet_fact(*outlet) else { continue };
         let dtype = fact.datum_type.concretize().and_then(dtype::from_tract);
         let dims = fact.shape.concretize();
         let dims = dims.and_then(|dims| dims.iter().map(|dim| dimension(dim, &names)).collect::<Option<Vec<_>>>());

@@ -25,7 +25,7 @@ pub(crate) struct TractPrepared {
 
 impl TractPrepared {
     pub(crate) fn new(program: &Program, budget: &RunBudget<'_>) -> Result<TractPrepared, EngineError> {
-        let prepared = TractPrepared {
+        let mut prepared = TractPrepared {
             graph: program.graph.clone(),
             parsed: compile::parse(program, &Limits::new(budget))?,
             steering: steer::steering(&program.graph),
@@ -33,24 +33,28 @@ impl TractPrepared {
             plans: Mutex::new(Vec::new()),
             peak_bytes: AtomicU64::new(0),
         };
-        prepared.plan_ahead(budget)?;
+        let planned = prepared.plan_ahead(budget)?;
+        if planned && !prepared.steering.contains(&true) {
+            // There will be no other plan, and this one has weights of its own, laid out for its kernels.
+            prepared.parsed.model = None;
+        }
         Ok(prepared)
     }
 
     /// Where shapes are fixed, the plan is made now: the first run is as fast as the others, and what cannot be planned
-    /// is found now.
-    fn plan_ahead(&self, budget: &RunBudget<'_>) -> Result<(), EngineError> {
+    /// is found now. Whether there is one.
+    fn plan_ahead(&self, budget: &RunBudget<'_>) -> Result<bool, EngineError> {
         let fixed = |dim: &Dim| match dim {
             Dim::Fixed(size) => usize::try_from(*size).ok(),
             Dim::Symbol(_) => None,
         };
         let inputs = &self.graph.body.inputs;
         let shapes = inputs.iter().map(|input| input.shape.iter().flatten().map(fixed).collect::<Option<Vec<_>>>());
-        let Some(shapes) = shapes.collect::<Option<Vec<_>>>() else { return Ok(()) };
+        let Some(shapes) = shapes.collect::<Option<Vec<_>>>() else { return Ok(false) };
         match self.plan_for(Key { values: vec![None; shapes.len()], shapes }, budget) {
             // Values may be missing that the first run will bring.
-            Err(error) if self.steering.contains(&true) && may_lack_values(&error) => Ok(()),
-            result => result.map(|_| ()),
+            Err(error) if self.steering.contains(&true) && may_lack_values(&error) => Ok(false),
+            result => result.map(|_| true),
         }
     }
 

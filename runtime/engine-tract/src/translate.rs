@@ -4,7 +4,7 @@
 
 use crate::stop::Limits;
 use std::collections::{HashMap, HashSet};
-use tract_onnx::tract_core::plan::EvalContext;
+use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::internal::*;
 
 /// Translates a model that was analysed.
@@ -45,9 +45,14 @@ fn typed(
     // An input stays one even if its value is known, and state is more than a value.
     let constant = !InferenceModel::is_source(&node.op) && node.op.state(&EvalContext::out_of_plan())?.is_none();
     match values.filter(|_| constant) {
+        // Not by `add_const`, which looks for an equal one among all that are there.
         Some(values) => {
-            let constants = values.into_iter().enumerate();
-            constants.map(|(slot, value)| target.add_const(format!("{}.{slot}", node.name), value)).collect()
+            let constant = |(slot, value): (usize, Arc<Tensor>)| {
+                let fact = TypedFact::try_from(value.clone())?;
+                let id = target.add_node(format!("{}.{slot}", node.name), Const::new(value)?, tvec!(fact))?;
+                Ok(OutletId::new(id, 0))
+            };
+            values.into_iter().enumerate().map(constant).collect()
         }
         None => node.op.to_typed(source, node, target, places),
     }
