@@ -6,6 +6,7 @@ pub use values::{InputFile, NamedConstant, NamedShape, Percent, parse_shape};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Packs a trained ONNX model into one signed file, and checks, opens and runs such files.
 #[derive(Debug, Parser)]
@@ -148,6 +149,24 @@ pub struct TrustArgs {
     /// Accept a bundle whoever signed it, or nobody
     #[arg(long)]
     pub allow_unsigned: bool,
+}
+
+/// Where a model runs, and what it may use there.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Where it runs")]
+pub struct PlaceArgs {
+    /// Run in a sandbox (WebAssembly that can compute and nothing else), each run in a fresh instance
+    #[arg(long)]
+    pub sandbox: bool,
+    /// In the sandbox, give the same answers bit by bit on every machine; slower
+    #[arg(long, requires = "sandbox")]
+    pub deterministic: bool,
+    /// Most memory that the model may hold, for example 512MB [default: as the bundle says]
+    #[arg(long, value_name = "SIZE", value_parser = values::parse_size)]
+    pub max_memory: Option<u64>,
+    /// Longest that one run may take, for example 500ms or 2s [default: as the bundle says]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_time)]
+    pub timeout: Option<Duration>,
 }
 
 /// The private key to sign with.
@@ -396,8 +415,8 @@ pub struct DiffArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  packager run model.pannier notes.txt --key publisher.pub
   packager run model.pannier cases.npz -o answers.npz --key publisher.pub
+  packager run model.pannier notes.txt --key publisher.pub --sandbox --timeout 2s
 
 An input is a tensor (.npy), one or many cases (.npz), or the kind of file that the model's manifest describes.")]
 pub struct RunArgs {
@@ -416,6 +435,9 @@ pub struct RunArgs {
     /// Cases that may run at the same time
     #[arg(long, value_name = "N", env = "PACKAGER_THREADS", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Whom to trust.
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -425,15 +447,17 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  packager bench model.pannier cases.npz --key publisher.pub
-  packager bench model.pannier notes.txt --runs 50 --allow-unsigned --json")]
+  packager bench model.pannier notes.txt --runs 50 --allow-unsigned --json
+  packager bench model.pannier cases.npz --key publisher.pub --sandbox
+
+With --sandbox, each measured run takes a fresh instance, and the time until such an instance is ready is measured, too.")]
 pub struct BenchArgs {
-    /// What to run, as for `packager run`.
-    #[command(flatten)]
-    pub run: RunArgs,
     /// Runs to measure
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
+    /// What to run, as for `packager run`.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// `packager key`

@@ -92,6 +92,9 @@ pub enum Error {
     /// A model cannot be loaded or run.
     #[error(transparent)]
     Session(#[from] pannier::Error),
+    /// A model cannot be loaded or run in the sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] pannier_wasmtime::Error),
     /// A file cannot become a tensor, or an answer words.
     #[error(transparent)]
     Content(crate::content::ContentError),
@@ -141,6 +144,7 @@ impl Error {
             Error::Key(error) => error.code(),
             Error::Engine(error) => error.code(),
             Error::Session(error) => error.code(),
+            Error::Sandbox(error) => error.code(),
             Error::Content(error) => error.code(),
             Error::Import(error) => error.code(),
             Error::Build(error) => error.code(),
@@ -159,6 +163,7 @@ impl Error {
             Error::Key(error) => error.hint().map(str::to_owned),
             Error::Graph(_) | Error::Golden(_) | Error::Export(_) | Error::Engine(_) => None,
             Error::Session(error) => error.hint().map(str::to_owned),
+            Error::Sandbox(error) => error.hint().map(str::to_owned),
             Error::Content(error) => error.hint().map(str::to_owned),
             Error::Import(error) => error.hint().map(str::to_owned),
             Error::Build(error) => error.hint().map(str::to_owned),

@@ -19,6 +19,7 @@ pub mod export;
 pub mod import;
 pub mod input;
 pub mod interrupt;
+pub mod loaded;
 pub mod measure;
 pub mod output;
 pub mod printer;

@@ -1,8 +1,9 @@
-//! Values of options that are more than a word: shapes, constants, input files, shares.
+//! Values of options that are more than a word: shapes, constants, input files, shares, sizes, times.
 
 use pannier_bundle::manifest::Dim;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// `NAME=SHAPE`: dimensions separated by `x`, or by commas where a symbol's name holds an x.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +119,44 @@ impl FromStr for Percent {
     }
 }
 
+/// Parses a size in bytes: `512MB`, `1.5 GiB`, `65536`.
+///
+/// # Errors
+/// A message that says what is expected.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 8] = [
+        ("", 1.0),
+        ("b", 1.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("kib", 1024.0),
+        ("mib", 1024.0 * 1024.0),
+        ("gib", 1024.0 * 1024.0 * 1024.0),
+    ];
+    // Beyond 2^53 bytes a rounded number is still more than any machine has.
+    measured(text, &UNITS).map(|bytes| bytes as u64).ok_or_else(|| "expected a size, for example 512MB".to_owned())
+}
+
+/// Parses a time: `500ms`, `2s`, `1.5min`. A number alone is refused: it could be either.
+///
+/// # Errors
+/// A message that says what is expected.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 3] = [("ms", 1e-3), ("s", 1.0), ("min", 60.0)];
+    let seconds = measured(text, &UNITS).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "expected a time with its unit, for example 500ms or 2s".to_owned())
+}
+
+/// A number above 0, times that of its unit.
+fn measured(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    let number: f64 = number.trim_end().parse().ok()?;
+    (number.is_finite() && number > 0.0).then_some(number * factor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +200,45 @@ mod tests {
             [("1%", Some(0.01)), ("0.01", Some(0.01)), ("100%", Some(1.0)), ("1.5", None), ("-1%", None), ("x", None)];
         for (text, expected) in cases {
             assert_eq!(text.parse::<Percent>().ok().map(|p| p.fraction), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        let cases = [
+            ("65536", Some(65_536)),
+            ("512MB", Some(512_000_000)),
+            ("512mb", Some(512_000_000)),
+            ("1.5 GiB", Some(1_610_612_736)),
+            ("1KiB", Some(1024)),
+            ("0", None),
+            ("-1MB", None),
+            ("1TB", None),
+            ("MB", None),
+            ("", None),
+            ("infMB", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_size(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let cases = [
+            ("500ms", Some(500)),
+            ("2s", Some(2_000)),
+            ("1.5min", Some(90_000)),
+            ("0.25 s", Some(250)),
+            ("2", None),
+            ("0s", None),
+            ("-1s", None),
+            ("1h", None),
+            ("1e300s", None),
+            ("s", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_time(text).ok(), expected.map(Duration::from_millis), "{text}");
         }
     }
 }

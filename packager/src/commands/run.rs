@@ -5,9 +5,10 @@ mod files;
 mod outcome;
 mod text;
 
-pub(super) use execute::{Job, open_session, step};
+pub(super) use execute::{Job, step};
 
 use crate::args::RunArgs;
+use crate::loaded::Loaded;
 use crate::{Context, Error, output};
 
 /// Runs every file, prints what the model says about each, and writes the output tensors where `-o` says.
@@ -20,16 +21,16 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), Error> {
     if let Some(path) = &args.output {
         files::check(path, context)?;
     }
-    let session = open_session(args)?;
+    let model = Loaded::open(args, &context.printer)?;
     let keep_outputs = args.output.is_some();
-    let outcomes = job.run(&session, keep_outputs, &context.printer)?;
+    let outcomes = job.run(&model, keep_outputs, &context.printer)?;
     if let Some(path) = &args.output {
-        output::write_atomically(path, &files::encode(path, &session, &outcomes)?)?;
+        output::write_atomically(path, &files::encode(path, &model, &outcomes)?)?;
     }
     if context.json {
-        return context.printer.json(&outcome::document(args, &session, &outcomes));
+        return context.printer.json(&outcome::document(args, &model, &outcomes));
     }
-    let words = text::render(&session, &outcomes);
+    let words = text::render(&model, &outcomes);
     match args.output.as_deref().is_some_and(output::is_stdout) {
         true => context.printer.note(words),
         false => context.printer.data(words)?,

@@ -1,41 +1,23 @@
-//! Opening a bundle for running, and running files on it.
+//! Running files on a model.
 
 use super::outcome::{FileOutcome, Outcome, Shape};
 use crate::args::{InputFile, RunArgs};
 use crate::content::{Case, Feed, Reading, answer};
 use crate::error::Error;
 use crate::input;
-use crate::interrupt::{self, OnCtrlC};
+use crate::interrupt;
+use crate::loaded::Loaded;
 use crate::measure::{self, TOLERANCE};
 use crate::printer::{Printer, Total};
-use pannier::{Inputs, Options, Outputs, Session, State};
+use pannier::{Inputs, Outputs, State};
 use pannier_bundle::manifest::Content;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Classes of an answer that are kept.
 const TOP: usize = 5;
-
-/// Opens the bundle that the command line names, verified as it asks. Its runs stop on Ctrl-C.
-///
-/// # Errors
-/// [`Error::Read`], [`Error::Usage`] if nothing says whom to trust, [`Error::Session`].
-pub fn open_session(args: &RunArgs) -> Result<Session, Error> {
-    let trust = input::required_trust(&args.trust)?;
-    let options = Options { watch: Some(Arc::new(OnCtrlC)), ..Options::default() };
-    let session = match input::is_stdin(&args.bundle) {
-        true => Session::from_bytes(input::read(&args.bundle)?, &trust, &options),
-        false => {
-            // Asked for here, so that a missing file is reported as every other one.
-            let opened = std::fs::File::open(&args.bundle);
-            opened.map_err(|cause| Error::Read { path: args.bundle.clone(), cause })?;
-            Session::open(&args.bundle, &trust, &options)
-        }
-    };
-    session.map_err(|error| Error::from(error).in_file(&args.bundle))
-}
 
 /// What is to be run.
 pub struct Job<'a> {
@@ -82,14 +64,14 @@ impl<'a> Job<'a> {
     /// Those of the files and of `use_feed`.
     pub fn for_each(
         &self,
-        session: &Session,
+        model: &Loaded,
         mut use_feed: impl FnMut(&str, Feed) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match &self.files {
-            Files::Each(paths) => paths.iter().try_for_each(|path| use_feed(&shown(path), open(path, session)?)),
+            Files::Each(paths) => paths.iter().try_for_each(|path| use_feed(&shown(path), open(path, model)?)),
             Files::Named(files) => {
                 let names: Vec<_> = files.iter().map(|(name, path)| format!("{name}={}", path.display())).collect();
-                let feed = Feed::open_named(files, session.manifest()).map_err(Error::from)?;
+                let feed = Feed::open_named(files, model.manifest()).map_err(Error::from)?;
                 use_feed(&names.join(" "), feed)
             }
         }
@@ -99,22 +81,22 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// The first, in that order.
-    pub fn run(&self, session: &Session, keep_outputs: bool, printer: &Printer) -> Result<Vec<FileOutcome>, Error> {
+    pub fn run(&self, model: &Loaded, keep_outputs: bool, printer: &Printer) -> Result<Vec<FileOutcome>, Error> {
         match &self.files {
             Files::Each(paths) if paths.len() > 1 => {
                 let progress = printer.progress("running", Total::Steps(paths.len() as u64));
                 let done = |count: usize| progress.set(count as u64);
                 parallel(paths.len(), self.threads, done, |index| {
                     let path = paths.get(index).copied().unwrap_or(Path::new(""));
-                    self.run_feed(session, &shown(path), open(path, session)?, keep_outputs, 1, |_| ())
+                    self.run_feed(model, &shown(path), open(path, model)?, keep_outputs, 1, |_| ())
                 })
             }
             _ => {
                 let mut outcomes = Vec::new();
-                self.for_each(session, |name, feed| {
+                self.for_each(model, |name, feed| {
                     let progress = printer.progress("running", Total::Steps(feed.len() as u64));
                     let done = |count: usize| progress.set(count as u64);
-                    outcomes.push(self.run_feed(session, name, feed, keep_outputs, self.threads, done)?);
+                    outcomes.push(self.run_feed(model, name, feed, keep_outputs, self.threads, done)?);
                     Ok(())
                 })?;
                 Ok(outcomes)
@@ -124,7 +106,7 @@ impl<'a> Job<'a> {
 
     fn run_feed(
         &self,
-        session: &Session,
+        model: &Loaded,
         name: &str,
         mut feed: Feed,
         keep_outputs: bool,
@@ -138,13 +120,13 @@ impl<'a> Job<'a> {
             (false, false) => Shape::One,
         };
         let first = feed.read(0).map_err(|error| in_file(error.into()))?;
-        let has_own_state = session.manifest().inputs.iter().all(|port| {
+        let has_own_state = model.manifest().inputs.iter().all(|port| {
             !matches!(port.content, Content::State { .. }) || first.inputs.iter().any(|(input, _)| *input == port.name)
         });
         let (count, scale) = (feed.len(), feed.scale());
         let starts: Vec<Option<f64>> = (0..count).map(|index| feed.start_s(index)).collect();
         let step = |case: Case, state: &mut State, index: usize| -> Result<Outcome, Error> {
-            let mut outcome = run_case(session, case, state, self.carry_state && index > 0, scale, keep_outputs)?;
+            let mut outcome = run_case(model, case, state, self.carry_state && index > 0, scale, keep_outputs)?;
             outcome.start_s = starts.get(index).copied().flatten();
             Ok(outcome)
         };
@@ -169,8 +151,8 @@ impl<'a> Job<'a> {
     }
 }
 
-fn open(path: &Path, session: &Session) -> Result<Feed, Error> {
-    Feed::open(path, session.manifest()).map_err(|error| Error::from(error).in_file(path))
+fn open(path: &Path, model: &Loaded) -> Result<Feed, Error> {
+    Feed::open(path, model.manifest()).map_err(|error| Error::from(error).in_file(path))
 }
 
 fn shown(path: &Path) -> String {
@@ -179,7 +161,7 @@ fn shown(path: &Path) -> String {
 
 /// Runs one case and reads its answer.
 fn run_case(
-    session: &Session,
+    model: &Loaded,
     case: Case,
     state: &mut State,
     drop_state: bool,
@@ -187,11 +169,11 @@ fn run_case(
     keep_outputs: bool,
 ) -> Result<Outcome, Error> {
     let start = Instant::now();
-    let outputs = step(session, &case, state, drop_state)?;
+    let outputs = step(model, &case, state, drop_state)?;
     let elapsed = start.elapsed();
-    let reading = Reading { labels: session.labels(), top: TOP, scale };
+    let reading = Reading { labels: model.labels(), top: TOP, scale };
     let mut outcome = Outcome { name: case.name.clone(), elapsed, label: case.label, ..Outcome::default() };
-    for port in &session.manifest().outputs {
+    for port in &model.manifest().outputs {
         let Some(tensor) = outputs.get(&port.name) else { continue };
         outcome.answers.extend(answer(port, tensor, &reading)?);
         if let Some((_, reference)) = case.outputs.iter().find(|(name, _)| *name == port.name) {
@@ -208,13 +190,13 @@ fn run_case(
 /// Runs a case with the state of its stream; `drop_state`: whatever state the case has of its own.
 ///
 /// # Errors
-/// Those of [`Session::step`].
-pub fn step(session: &Session, case: &Case, state: &mut State, drop_state: bool) -> Result<Outputs, Error> {
+/// Those of [`Loaded::step`].
+pub fn step(model: &Loaded, case: &Case, state: &mut State, drop_state: bool) -> Result<Outputs, Error> {
     let is_state =
-        |name: &str| session.manifest().input(name).is_some_and(|port| matches!(port.content, Content::State { .. }));
+        |name: &str| model.manifest().input(name).is_some_and(|port| matches!(port.content, Content::State { .. }));
     let given = case.inputs.iter().filter(|(name, _)| !drop_state || !is_state(name));
     let inputs: Inputs<'_> = given.map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    Ok(session.step(state, inputs)?)
+    model.step(state, inputs)
 }
 
 /// Does `count` pieces of work with some threads; results and errors are in order. `done` is told how many are done.

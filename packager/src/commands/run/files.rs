@@ -2,8 +2,9 @@
 
 use super::outcome::{FileOutcome, Outcome, Shape};
 use crate::content::{Answer, heatmap, numbers, write_array, write_npz};
+use crate::loaded::Loaded;
 use crate::{Context, Error, output};
-use pannier::{Session, Tensor};
+use pannier::Tensor;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -48,7 +49,7 @@ pub fn check(path: &Path, context: &Context) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Usage`]: a `.npy` or `.png` holds one output of one run, and there is another number of them.
-pub fn encode(path: &Path, session: &Session, outcomes: &[FileOutcome]) -> Result<Vec<u8>, Error> {
+pub fn encode(path: &Path, model: &Loaded, outcomes: &[FileOutcome]) -> Result<Vec<u8>, Error> {
     match format(path)? {
         Format::Npz => Ok(npz(outcomes)),
         Format::Npy => {
@@ -60,7 +61,7 @@ pub fn encode(path: &Path, session: &Session, outcomes: &[FileOutcome]) -> Resul
             let _ = write_array(tensor, &mut file);
             Ok(file)
         }
-        Format::Png => png(session, outcomes).ok_or_else(|| {
+        Format::Png => png(model, outcomes).ok_or_else(|| {
             Error::usage_with_hint(
                 "a .png file holds the heat map of one picture",
                 "write an .npz instead, or run one picture through a model that gives a heat map",
@@ -103,13 +104,13 @@ fn npz(outcomes: &[FileOutcome]) -> Vec<u8> {
     file.into_inner()
 }
 
-fn png(session: &Session, outcomes: &[FileOutcome]) -> Option<Vec<u8>> {
+fn png(model: &Loaded, outcomes: &[FileOutcome]) -> Option<Vec<u8>> {
     let (run, _) = only(outcomes)?;
     let (map, width, height) = run.answers.iter().find_map(|answer| match answer {
         Answer::Regions { output, width, height, .. } => Some((output, *width, *height)),
         _ => None,
     })?;
-    debug_assert!(session.manifest().output(map).is_some());
+    debug_assert!(model.manifest().output(map).is_some());
     let (_, tensor) = run.outputs.iter().find(|(name, _)| name == map)?;
     heatmap::png(&numbers::values(tensor), width, height)
 }

@@ -2,8 +2,9 @@
 
 use crate::args::RunArgs;
 use crate::content::{Answer, Label, series};
+use crate::loaded::{Loaded, Place};
 use crate::measure::Comparison;
-use pannier::{Session, Tensor};
+use pannier::Tensor;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -118,7 +119,8 @@ pub struct Document<'a> {
     bundle: String,
     name: &'a str,
     version: &'a str,
-    engine: &'static str,
+    #[serde(flatten)]
+    place: Place,
     files: Vec<FileEntry<'a>>,
 }
 
@@ -156,14 +158,14 @@ struct RangeEntry {
 }
 
 /// The document of these outcomes.
-pub fn document<'a>(args: &RunArgs, session: &'a Session, outcomes: &'a [FileOutcome]) -> Document<'a> {
-    let manifest = session.manifest();
+pub fn document<'a>(args: &RunArgs, model: &'a Loaded, outcomes: &'a [FileOutcome]) -> Document<'a> {
+    let manifest = model.manifest();
     Document {
         schema: "pannier.dev/run/v1",
         bundle: args.bundle.display().to_string(),
         name: &manifest.name,
         version: &manifest.version,
-        engine: session.report().engine,
+        place: model.report().place,
         files: outcomes.iter().map(FileEntry::from).collect(),
     }
 }

@@ -2,10 +2,10 @@
 
 use super::outcome::{FileOutcome, Outcome, Shape, label_text};
 use crate::content::{Answer, series};
+use crate::loaded::Loaded;
 use crate::printer::{BAD, GOOD};
 use crate::table::{Cell, Table, heading};
 use crate::units;
-use pannier::Session;
 use std::time::Duration;
 
 /// Columns of the line of bars.
@@ -13,14 +13,14 @@ const BARS: usize = 60;
 
 /// Everything that was said. One run alone stands without its file's name; several are a table; sounds and files of
 /// cases follow.
-pub fn render(session: &Session, outcomes: &[FileOutcome]) -> String {
+pub fn render(model: &Loaded, outcomes: &[FileOutcome]) -> String {
     let (single_runs, groups): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.shape == Shape::One);
     let mut parts = match single_runs.as_slice() {
         [] => Vec::new(),
         [one] if groups.is_empty() => vec![single(one)],
         many => vec![table(many)],
     };
-    let name = session.manifest().name.as_str();
+    let name = model.manifest().name.as_str();
     parts.extend(groups.iter().map(|outcome| group(name, outcome, outcomes.len() > 1)));
     parts.join("\n")
 }
