@@ -51,7 +51,9 @@ impl Key {
 pub(crate) enum Kind {
     /// Machine code, as wasmtime serialises it.
     Code,
-    /// A module that defines a memory and nothing else.
+    /// A guest's memory as it starts: a module that defines a memory and nothing else.
+    Base,
+    /// A guest's memory with a model in it, of the same form.
     Image,
 }
 
@@ -59,6 +61,7 @@ impl Kind {
     fn file_name(self, key: &Key) -> String {
         let word = match self {
             Kind::Code => "code",
+            Kind::Base => "base",
             Kind::Image => "image",
         };
         let digits = key.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Flavour};
 use crate::error::{Error, GuestFault};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 mod embedded {
@@ -15,17 +16,49 @@ const GUEST_BYTES_MAX: usize = 256 << 20;
 pub(crate) fn choose(wish: Flavour, deterministic: bool) -> Flavour {
     match wish {
         _ if deterministic => Flavour::Simd128,
-        Flavour::Auto if has_fused_multiply_add() => Flavour::RelaxedSimd,
+        Flavour::Auto if has_fused_multiply_add() && embedded::RELAXED_SIMD.is_some() => Flavour::RelaxedSimd,
         Flavour::Auto => Flavour::Simd128,
         stated => stated,
     }
 }
 
-/// The module that a configuration runs.
-pub(crate) fn module(config: &Config, flavour: Flavour) -> Result<Cow<'_, [u8]>, Error> {
-    match &config.guest {
-        Some(bytes) => Ok(Cow::Borrowed(bytes)),
-        None => guest(flavour).map(Cow::Owned),
+/// Where a guest comes from.
+pub(crate) enum Source<'a> {
+    /// The configuration.
+    Given(&'a [u8]),
+    /// This crate, compressed.
+    Embedded(&'static [u8]),
+}
+
+/// The guest that a configuration runs.
+pub(crate) fn source(config: &Config, flavour: Flavour) -> Result<Source<'_>, Error> {
+    if let Some(bytes) = &config.guest {
+        return Ok(Source::Given(bytes));
+    }
+    let compressed = match flavour {
+        Flavour::RelaxedSimd => embedded::RELAXED_SIMD,
+        Flavour::Simd128 | Flavour::Auto => embedded::SIMD128,
+    };
+    compressed.map(Source::Embedded).ok_or(Error::NoGuest { flavour: name(flavour) })
+}
+
+impl<'a> Source<'a> {
+    /// Tells it from every other. Of an embedded one it is of the compressed bytes, so that they stay so where its
+    /// compiled code is in the cache.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let (Source::Given(bytes) | Source::Embedded(bytes)) = self;
+        Sha256::digest(bytes).into()
+    }
+
+    /// The raw module.
+    pub(crate) fn module(&self) -> Result<Cow<'a, [u8]>, Error> {
+        match self {
+            Source::Given(bytes) => Ok(Cow::Borrowed(bytes)),
+            Source::Embedded(compressed) => {
+                let module = zstd::bulk::decompress(compressed, GUEST_BYTES_MAX);
+                Ok(Cow::Owned(module.map_err(|error| GuestFault::Module { reason: error.to_string() })?))
+            }
+        }
     }
 }
 
@@ -35,14 +68,8 @@ pub(crate) fn module(config: &Config, flavour: Flavour) -> Result<Cow<'_, [u8]>,
 /// # Errors
 /// [`Error::NoGuest`]: this build carries none.
 pub fn guest(flavour: Flavour) -> Result<Vec<u8>, Error> {
-    let flavour = choose(flavour, false);
-    let compressed = match flavour {
-        Flavour::RelaxedSimd => embedded::RELAXED_SIMD,
-        Flavour::Simd128 | Flavour::Auto => embedded::SIMD128,
-    };
-    let compressed = compressed.ok_or(Error::NoGuest { flavour: name(flavour) })?;
-    let module = zstd::bulk::decompress(compressed, GUEST_BYTES_MAX);
-    Ok(module.map_err(|error| GuestFault::Module { reason: error.to_string() })?)
+    let config = Config::default();
+    Ok(source(&config, choose(flavour, false))?.module()?.into_owned())
 }
 
 /// The name of a flavour in files.

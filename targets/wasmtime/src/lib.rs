@@ -83,9 +83,12 @@
 
 mod cache;
 mod clock;
+mod compiled;
 mod config;
+mod engine;
 mod error;
 mod event;
+mod files;
 mod guest;
 mod instance;
 mod limits;

@@ -3,13 +3,14 @@
 use crate::cache::{Key, Kind};
 use crate::clock::Watch;
 use crate::config::LoadOptions;
+use crate::engine::setup;
 use crate::error::{Error, GuestFault};
 use crate::event::Rejection;
 use crate::instance::{Instance, LoadArguments};
 use crate::limits::{Effective, strictest};
 use crate::model::{Inner as Model, SandboxedModel};
 use crate::report::{LoadTimes, Report};
-use crate::sandbox::{Inner, Sandbox, setup};
+use crate::sandbox::{Inner, Sandbox};
 use pannier::Trust;
 use pannier_bundle::{Bundle, DecodeError, Verified, decode_versioned};
 use pannier_wasm_module::{MemoryImage, memory_module};

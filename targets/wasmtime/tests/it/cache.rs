@@ -45,7 +45,7 @@ fn what_is_kept_is_used_by_the_next_sandbox() {
     assert!(!from_cache && was_compiled(&seen), "{seen:?}");
     assert_eq!(load_with(&events, &cache), (true, vec![]));
     assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
-    for kind in ["code-", "image-"] {
+    for kind in ["code-", "base-", "image-"] {
         assert_eq!(fs::metadata(file(&cache, kind)).unwrap().permissions().mode() & 0o777, 0o600, "{kind}");
     }
 }
@@ -149,7 +149,7 @@ const TAMPERINGS: &[Tampering] = &[
 fn a_file_that_was_tampered_with_is_rejected_rebuilt_and_reported() {
     let (events, (_folder, cache)) = (Events::default(), place());
     load_with(&events, &cache);
-    for kind in ["code-", "image-"] {
+    for kind in ["code-", "base-", "image-"] {
         for (name, tamper, expected) in TAMPERINGS {
             let path = file(&cache, kind);
             tamper(&path);

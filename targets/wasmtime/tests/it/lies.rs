@@ -18,10 +18,10 @@ fn a_lie_about_outputs_is_found() {
         ("output_rank", "i32.const -1", "4294967295 axes"),
         ("output_rank", "i32.const 2", "takes"),
         ("output_shape", "i32.const -4", "outside of its memory"),
-        ("output_shape", "i32.const 0x1fffd", "outside of its memory"),
+        ("output_shape", "i32.const 0x2fffd", "outside of its memory"),
         ("output_shape", "i32.const 0x130", "takes"),
         ("output_data", "i32.const -1", "outside of its memory"),
-        ("output_data", "i32.const 0x1fffc", "outside of its memory"),
+        ("output_data", "i32.const 0x2fffc", "outside of its memory"),
         ("output_size", "i32.const 3", "takes"),
         ("output_size", "i32.const 0x100000", "outside of its memory"),
     ];
@@ -65,7 +65,7 @@ fn a_lie_about_inputs_is_found() {
     let cases: &[(&str, &str, &str)] = &[
         ("input_shape", "i32.const -2", "outside of its memory"),
         ("input_shape", "i32.const 0", "does not take the input `x`"),
-        ("input_data", "i32.const 0x1fffc", "outside of its memory"),
+        ("input_data", "i32.const 0x2fffc", "outside of its memory"),
         ("input_data", "i32.const 0", "does not take the input `x`"),
     ];
     for (function, body, message) in cases {
@@ -79,12 +79,12 @@ fn an_error_that_cannot_be_read_is_an_error_all_the_same() {
     let failed = |text: &str| guest_with(&[("run", &format!("{text} i32.const 7"))]);
     let cases = [
         ("no text", failed(""), "its error cannot be read"),
-        ("not JSON", failed("(call $text (i32.const 0x150) (i32.const 8))"), "its error cannot be read"),
-        ("outside", failed("(call $text (i32.const 0x1fff0) (i32.const 100))"), "outside of its memory"),
-        ("huge", failed("(call $text (i32.const 0) (i32.const -1))"), "4294967295 bytes"),
+        ("not JSON", failed("(call $leave (i32.const 0x150) (i32.const 8))"), "its error cannot be read"),
+        ("outside", failed("(call $leave (i32.const 0x2fff0) (i32.const 100))"), "outside of its memory"),
+        ("huge", failed("(call $leave (i32.const 0) (i32.const -1))"), "4294967295 bytes"),
         (
             "an unknown code",
-            failed("(i32.store8 (i32.const 0x509) (i32.const 0x58)) (call $text (i32.const 0x500) (i32.const 65))"),
+            failed("(i32.store8 (i32.const 0x509) (i32.const 0x58)) (call $leave (i32.const 0x500) (i32.const 65))"),
             "input `x`: no",
         ),
     ];
@@ -100,10 +100,10 @@ fn a_guest_that_cannot_load_is_reported() {
     let cases: &[(&str, &str, &str)] = &[
         ("alloc", "i32.const 0", "allowed"),
         ("alloc", "i32.const -64", "outside of its memory"),
-        ("load", "(call $text (i32.const 0x500) (i32.const 65)) i32.const 1", "input `x`: no"),
+        ("load", "(call $leave (i32.const 0x500) (i32.const 65)) i32.const 1", "input `x`: no"),
         ("load", "unreachable", "the guest stopped"),
-        ("describe", "(call $text (i32.const 0x500) (i32.const 65)) i32.const 0", "missing field `engine`"),
-        ("describe", "(call $text (i32.const 0x400) (i32.const 0x7fffffff)) i32.const 0", "at most"),
+        ("describe", "(call $leave (i32.const 0x500) (i32.const 65)) i32.const 0", "missing field `engine`"),
+        ("describe", "(call $leave (i32.const 0x400) (i32.const 0x7fffffff)) i32.const 0", "at most"),
         ("describe", "unreachable", "the guest stopped"),
     ];
     for (function, body, message) in cases {

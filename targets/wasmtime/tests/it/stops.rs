@@ -24,9 +24,9 @@ fn run(model: &SandboxedModel) -> Error {
 #[test]
 fn a_run_that_loops_ends_within_100_ms_of_its_deadline() {
     let deadline = Duration::from_millis(50);
-    // A fill of 64 MiB is one instruction, and the longest of this guest.
-    let filling = "(drop (memory.grow (i32.const 1024)))
-        (loop (memory.fill (i32.const 0x20000) (i32.const 1) (i32.const 0x4000000)) (br 0)) unreachable";
+    // A fill of 16 MiB is one instruction, and the longest of this guest.
+    let filling = "(drop (memory.grow (i32.const 256)))
+        (loop (memory.fill (i32.const 0x20000) (i32.const 1) (i32.const 0x1000000)) (br 0)) unreachable";
     for body in [LOOP, "(loop (drop (call $step)) (br 0)) unreachable", filling] {
         let bodies = [("run", body), ("step", "i32.const 0")];
         let sandbox = Sandbox::new(&config(guest_with(&bodies))).unwrap();
@@ -83,7 +83,7 @@ fn what_traps_is_an_error_with_the_trap_and_the_panic() {
 fn a_text_from_before_is_not_taken_for_the_words_of_a_panic() {
     // The first run fails and leaves a text, the second one traps and leaves none.
     let body = "(if (i32.load (i32.const 0x700)) (then unreachable))
-        (i32.store (i32.const 0x700) (i32.const 1)) (call $text (i32.const 0x500) (i32.const 65)) i32.const 1";
+        (i32.store (i32.const 0x700) (i32.const 1)) (call $leave (i32.const 0x500) (i32.const 65)) i32.const 1";
     let mut session = model(guest_with(&[("run", body)])).session().unwrap();
     assert_eq!(session.run(given([1.0, 2.0], 0.0)).unwrap_err().code(), Code::InvalidInput);
     let error = session.run(given([1.0, 2.0], 0.0)).unwrap_err();
@@ -92,8 +92,13 @@ fn a_text_from_before_is_not_taken_for_the_words_of_a_panic() {
 
 #[test]
 fn a_guest_that_loops_over_its_last_words_has_none() {
+    let text_size = "(loop (br_if 0 (i32.load (i32.const 0x700)))) (i32.load (i32.const 0x194))";
+    let model = model(guest_with(&[
+        ("run", "(i32.store (i32.const 0x700) (i32.const 1)) unreachable"),
+        ("text_size", text_size),
+    ]));
     let start = Instant::now();
-    let error = run(&model(guest_with(&[("run", "unreachable"), ("text_size", LOOP)])));
+    let error = run(&model);
     assert!(matches!(error, Error::Trap { message: None, .. }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5));
 }

@@ -33,7 +33,7 @@ const FUNCTIONS: [(&str, &str, &str); 18] = [
         "(param $bundle i32) (param $size i32) (param i32 i32 i32 i64 i64) (result i32)",
         "(memory.fill (local.get $bundle) (i32.const 0) (local.get $size)) i32.const 0",
     ),
-    ("describe", "(result i32)", "(call $text (i32.const 0x400) (i32.const 20)) i32.const 0"),
+    ("describe", "(result i32)", "(call $leave (i32.const 0x400) (i32.const 20)) i32.const 0"),
     ("text", "(result i32)", "(i32.load (i32.const 0x190))"),
     ("text_size", "(result i32)", "(i32.load (i32.const 0x194))"),
     (
@@ -45,7 +45,7 @@ const FUNCTIONS: [(&str, &str, &str); 18] = [
         "input_data",
         "(param $index i32) (param $type i32) (param $size i32) (result i32)",
         "(if (i32.ne (local.get $size) (select (i32.const 4) (i32.const 8) (local.get $index)))
-             (then (call $text (i32.const 0x500) (i32.const 65)) (return (i32.const 0))))
+             (then (call $leave (i32.const 0x500) (i32.const 65)) (return (i32.const 0))))
          (if (local.get $index) (then (i32.store (i32.const 0x100) (i32.const 1))))
          (select (i32.const 0x140) (i32.const 0x130) (local.get $index))",
     ),
@@ -100,7 +100,7 @@ pub fn module(memory: &str, bodies: &[(&str, &str)]) -> Vec<u8> {
         assert!(FUNCTIONS.iter().any(|(known, ..)| known == name), "no function `{name}`");
     }
     let mut wat = format!("(module {memory} (global $stack (mut i32) (i32.const 0x10000)) {LAYOUT}");
-    wat += "(func $text (param i32 i32)
+    wat += "(func $leave (param i32 i32)
         (i32.store (i32.const 0x190) (local.get 0)) (i32.store (i32.const 0x194) (local.get 1)))";
     for (name, ty, body) in FUNCTIONS {
         let body = bodies.iter().find(|(replaced, _)| *replaced == name).map_or(body, |(_, body)| *body);
@@ -111,4 +111,4 @@ pub fn module(memory: &str, bodies: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Leaves the panic's message, then traps.
-pub const PANIC: &str = "(call $text (i32.const 0x600) (i32.const 76)) unreachable";
+pub const PANIC: &str = "(call $leave (i32.const 0x600) (i32.const 76)) unreachable";
