@@ -8,6 +8,8 @@ mod analyse;
 mod compile;
 mod dtype;
 mod infer;
+mod metered;
+mod nested;
 mod ops;
 mod optimise;
 mod patch;

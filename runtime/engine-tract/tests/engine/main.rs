@@ -1,6 +1,7 @@
 //! The tract engine on small programs: what it runs, what it refuses and where it stops.
 
 mod integers;
+mod nested;
 mod stable;
 
 use pannier_engine::{
@@ -172,34 +173,6 @@ fn inputs_that_steer_shapes_may_change_from_run_to_run() {
     assert_eq!(wrong.map_err(|error| error.code()), Err(Code::InvalidModel));
     let right = run_within(&*prepared, &[data.clone(), ints(&[6, 1])], &RunBudget::default());
     assert!(right.is_ok(), "a failed run changes nothing: {right:?}");
-}
-
-#[test]
-fn branches_see_the_values_around_them() {
-    let mut builder = ProgramBuilder::new();
-    let flag = builder.input("flag", DType::Bool, &[]);
-    let x = builder.input("x", DType::F32, &[fixed(2)]);
-    let two = builder.weight("two", &Tensor::scalar(2f32));
-    let mut branch = |op: &str| {
-        let output = builder.value(&format!("{op} of x"));
-        let node = Node {
-            name: op.into(),
-            domain: String::new(),
-            op: op.into(),
-            inputs: vec![Some(x), Some(two)],
-            outputs: vec![Some(output)],
-            attributes: vec![],
-        };
-        Attribute::Body(Box::new(Body { nodes: vec![node], outputs: vec![output], ..Body::default() }))
-    };
-    let branches = [("then_branch", branch("Mul")), ("else_branch", branch("Add"))];
-    let y = builder.node_attributes("If", &[flag], &branches);
-    builder.output("y", y);
-    let program = builder.build();
-    for (flag, expected) in [(true, [6.0, 10.0]), (false, [5.0, 7.0])] {
-        let inputs = [Tensor::from_bools([], &[flag]).unwrap(), floats(&[2], &[3.0, 5.0])];
-        assert_eq!(run(&program, &inputs), Ok(vec![floats(&[2], &expected)]), "{flag}");
-    }
 }
 
 /// Says stop at the n-th question.
@@ -519,46 +492,6 @@ fn weights_may_be_outputs() {
     let w = builder.weight("w", &ints(&[1, 2]));
     builder.output("w", w);
     assert_eq!(run(&builder.build(), &[]), Ok(vec![ints(&[1, 2])]));
-}
-
-#[test]
-fn loops_start_afresh_in_every_run() {
-    // The running sum of a sequence.
-    let mut builder = ProgramBuilder::new();
-    let start = builder.weight("start", &Tensor::scalar(0f32));
-    let x = builder.input("x", DType::F32, &[symbol("n")]);
-    let [sum, item, next, out] = ["sum", "item", "next", "out"].map(|name| builder.value(name));
-    let node = |op: &str, inputs: &[ValueId], output| Node {
-        name: op.into(),
-        domain: String::new(),
-        op: op.into(),
-        inputs: inputs.iter().copied().map(Some).collect(),
-        outputs: vec![Some(output)],
-        attributes: vec![],
-    };
-    let input = |value| Input { value, dtype: Some(DType::F32), shape: Some(vec![]) };
-    let body = Body {
-        inputs: vec![input(sum), input(item)],
-        outputs: vec![next, out],
-        nodes: vec![node("Add", &[sum, item], next), node("Identity", &[next], out)],
-        weights: vec![],
-    };
-    let [last, sums] = ["last", "sums"].map(|name| builder.value(name));
-    builder.node_with(Node {
-        outputs: vec![Some(last), Some(sums)],
-        attributes: vec![
-            ("body".into(), Attribute::Body(Box::new(body))),
-            ("num_scan_inputs".into(), Attribute::Int(1)),
-        ],
-        ..node("Scan", &[start, x], last)
-    });
-    builder.output("last", last);
-    builder.output("sums", sums);
-    let prepared = prepare(&builder.build()).unwrap();
-    for _ in 0..3 {
-        let outputs = run_within(&*prepared, &[floats(&[3], &[1.0, 2.0, 3.0])], &RunBudget::default());
-        assert_eq!(outputs, Ok(vec![Tensor::scalar(6f32), floats(&[3], &[1.0, 3.0, 6.0])]));
-    }
 }
 
 #[test]
