@@ -419,7 +419,7 @@ fn init_writes_a_configuration_that_builds() {
             Onnx::new(17)
                 .input("in put/\"1\".x", DType::I64, "n,4")
                 .node("Cast", &["in put/\"1\".x"], &["out#1"])
-                .with(onnx::int("to", onnx::onnx_type(DType::F32) as i64))
+                .with(onnx::int("to", DType::F32.onnx_number().into()))
                 .output("out#1", DType::F32, "n,4"),
         ),
     ];

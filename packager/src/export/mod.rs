@@ -9,7 +9,6 @@ use pannier_graph::{Attribute, Body, Graph, Literal, Node, OPSET, ValueId, Weigh
 use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
 
 /// Version of the file format that came with operator set [`OPSET`].
 const IR_VERSION: i64 = 13;
@@ -168,7 +167,7 @@ impl Writer<'_> {
 fn tensor(literal: &Literal) -> pb::TensorProto {
     pb::TensorProto {
         dims: literal.shape.iter().map(|size| signed(*size)).collect(),
-        data_type: data_type(literal.dtype).into(),
+        data_type: literal.dtype.onnx_number(),
         raw_data: literal.bytes.clone(),
         ..pb::TensorProto::default()
     }
@@ -184,7 +183,7 @@ fn value_info(name: String, dtype: Option<DType>, shape: Option<&[Dim]>) -> pb::
     let shape = shape.map(|shape| pb::TensorShapeProto { dim: shape.iter().map(dimension).collect() });
     let r#type = dtype.map(|dtype| pb::TypeProto {
         value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
-            elem_type: data_type(dtype).into(),
+            elem_type: dtype.onnx_number(),
             shape,
         })),
         ..pb::TypeProto::default()
@@ -204,22 +203,4 @@ fn dimension(dim: &Dim) -> pb::tensor_shape_proto::Dimension {
 /// Sizes of a valid graph are below 2^63.
 fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
-}
-
-fn data_type(dtype: DType) -> DataType {
-    match dtype {
-        DType::F32 => DataType::Float,
-        DType::F16 => DataType::Float16,
-        DType::BF16 => DataType::Bfloat16,
-        DType::F64 => DataType::Double,
-        DType::I8 => DataType::Int8,
-        DType::I16 => DataType::Int16,
-        DType::I32 => DataType::Int32,
-        DType::I64 => DataType::Int64,
-        DType::U8 => DataType::Uint8,
-        DType::U16 => DataType::Uint16,
-        DType::U32 => DataType::Uint32,
-        DType::U64 => DataType::Uint64,
-        DType::Bool => DataType::Bool,
-    }
 }

@@ -14,22 +14,9 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 /// # Errors
 /// [`Why::DType`] for a type that bundles do not have, and for an unknown number.
 pub(super) fn dtype(number: i32) -> Result<DType, Why> {
-    let known = DataType::try_from(number).map_err(|_| Why::DType(format!("number {number}")))?;
-    Ok(match known {
-        DataType::Float => DType::F32,
-        DataType::Float16 => DType::F16,
-        DataType::Bfloat16 => DType::BF16,
-        DataType::Double => DType::F64,
-        DataType::Int8 => DType::I8,
-        DataType::Int16 => DType::I16,
-        DataType::Int32 => DType::I32,
-        DataType::Int64 => DType::I64,
-        DataType::Uint8 => DType::U8,
-        DataType::Uint16 => DType::U16,
-        DataType::Uint32 => DType::U32,
-        DataType::Uint64 => DType::U64,
-        DataType::Bool => DType::Bool,
-        other => return Err(Why::DType(other.as_str_name().to_owned())),
+    DType::from_onnx_number(number).ok_or_else(|| match DataType::try_from(number) {
+        Ok(other) => Why::DType(other.as_str_name().to_owned()),
+        Err(_) => Why::DType(format!("number {number}")),
     })
 }
 
@@ -97,4 +84,26 @@ fn typed(dtype: DType, proto: &TensorProto, expected: u64) -> Result<Vec<u8>, Wh
 fn fit<T: Copy, const N: usize>(values: &[T], narrow: impl Fn(T) -> Option<[u8; N]>) -> Result<Vec<u8>, Why> {
     let elements: Option<Vec<[u8; N]>> = values.iter().map(|value| narrow(*value)).collect();
     Ok(elements.ok_or(Why::DataRange)?.into_flattened())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn element_types_have_the_numbers_of_the_standard() {
+        for dtype in DType::ALL {
+            let name = match dtype {
+                DType::F32 => "FLOAT".to_owned(),
+                DType::F64 => "DOUBLE".to_owned(),
+                other => other.name().to_uppercase(),
+            };
+            let standard = DataType::try_from(dtype.onnx_number()).map(|kind| kind.as_str_name());
+            assert_eq!(standard.ok(), Some(name.as_str()));
+            assert_eq!(DType::from_onnx_number(dtype.onnx_number()), Some(*dtype));
+        }
+        for other in [0, 8, 14, 15, 17, 23, -1, i32::MAX] {
+            assert!(dtype(other).is_err(), "{other}");
+        }
+    }
 }

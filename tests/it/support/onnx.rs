@@ -5,7 +5,6 @@ use prost::Message;
 use std::path::{Path, PathBuf};
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 
 /// A model in the making.
@@ -127,8 +126,7 @@ pub fn value(name: &str, dtype: DType, shape: &str) -> pb::ValueInfoProto {
         })
         .map(|value| Dimension { value: Some(value), ..Default::default() })
         .collect();
-    let tensor =
-        pb::type_proto::Tensor { elem_type: onnx_type(dtype) as i32, shape: Some(pb::TensorShapeProto { dim }) };
+    let tensor = pb::type_proto::Tensor { elem_type: dtype.onnx_number(), shape: Some(pb::TensorShapeProto { dim }) };
     let r#type = pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() };
     pb::ValueInfoProto { name: name.to_owned(), r#type: Some(r#type), ..Default::default() }
 }
@@ -138,7 +136,7 @@ pub fn tensor(name: &str, dtype: DType, shape: &str, raw_data: Vec<u8>) -> pb::T
     pb::TensorProto {
         name: name.to_owned(),
         dims: dimensions(shape).map(|text| text.parse().expect("a number")).collect(),
-        data_type: onnx_type(dtype) as i32,
+        data_type: dtype.onnx_number(),
         raw_data,
         ..Default::default()
     }
@@ -187,25 +185,6 @@ pub fn graph(name: &str, g: pb::GraphProto) -> pb::AttributeProto {
 
 fn attribute(name: &str, kind: AttributeType) -> pb::AttributeProto {
     pb::AttributeProto { name: name.to_owned(), r#type: kind as i32, ..Default::default() }
-}
-
-/// ONNX's number for an element type.
-pub fn onnx_type(dtype: DType) -> DataType {
-    match dtype {
-        DType::F32 => DataType::Float,
-        DType::F16 => DataType::Float16,
-        DType::BF16 => DataType::Bfloat16,
-        DType::F64 => DataType::Double,
-        DType::I8 => DataType::Int8,
-        DType::I16 => DataType::Int16,
-        DType::I32 => DataType::Int32,
-        DType::I64 => DataType::Int64,
-        DType::U8 => DataType::Uint8,
-        DType::U16 => DataType::Uint16,
-        DType::U32 => DataType::Uint32,
-        DType::U64 => DataType::Uint64,
-        DType::Bool => DataType::Bool,
-    }
 }
 
 fn dimensions(shape: &str) -> impl Iterator<Item = &str> {

@@ -20,8 +20,9 @@ pub fn read_tensor_proto(bytes: &[u8]) -> Result<Tensor, String> {
 /// # Errors
 /// Those of [`read_tensor_proto`].
 pub fn tensor_from_proto(proto: &pb::TensorProto) -> Result<Tensor, String> {
-    let kind = DataType::try_from(proto.data_type).map_err(|_| format!("element type {}", proto.data_type))?;
-    let dtype = dtype(kind).ok_or_else(|| format!("element type {}", kind.as_str_name()))?;
+    let number = proto.data_type;
+    let name = || DataType::try_from(number).map_or(number.to_string(), |kind| kind.as_str_name().to_owned());
+    let dtype = DType::from_onnx_number(number).ok_or_else(|| format!("element type {}", name()))?;
     let shape = proto.dims.iter().map(|dim| usize::try_from(*dim)).collect::<Result<Vec<_>, _>>();
     let shape = shape.map_err(|_| format!("shape {:?}", proto.dims))?;
     let bytes = if proto.raw_data.is_empty() { typed_data(dtype, proto) } else { proto.raw_data.clone() };
@@ -41,10 +42,6 @@ fn typed_data(dtype: DType, proto: &pb::TensorProto) -> Vec<u8> {
         DType::I16 | DType::U16 | DType::F16 | DType::BF16 => narrow(2),
         DType::I8 | DType::U8 | DType::Bool => narrow(1),
     }
-}
-
-fn dtype(kind: DataType) -> Option<DType> {
-    DType::ALL.iter().copied().find(|dtype| super::onnx::onnx_type(*dtype) == kind)
 }
 
 /// Compares an answer with the expected one: same type, same shape, and every element
