@@ -43,7 +43,7 @@ pub(super) fn fold(model: &mut Model, tally: &mut Tally) {
     }
     body.nodes = nodes;
     model.body = body;
-    tally.add("folded # BatchNormalization", folded);
+    tally.add(["folded 1 BatchNormalization", "folded # BatchNormalization"], folded);
 }
 
 /// `y = factor * x + offset` for each channel.

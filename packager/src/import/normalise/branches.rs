@@ -23,7 +23,7 @@ pub(super) fn inline(model: &mut Model, tally: &mut Tally) {
         }
     });
     model.body = body;
-    tally.add("inlined # If with a known condition", inlined);
+    tally.add(["inlined 1 If with a known condition", "inlined # If with known conditions"], inlined);
 }
 
 /// The attribute with the branch that is taken, if that is known.

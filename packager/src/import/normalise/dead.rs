@@ -20,7 +20,7 @@ pub(super) fn remove(model: &mut Model, tally: &mut Tally) {
         }
     }
     model.body = body;
-    tally.add("removed # unused nodes", removed);
+    tally.add(["removed 1 unused node", "removed # unused nodes"], removed);
 }
 
 fn remove_once(body: &mut Body, counts: &[u32]) -> usize {

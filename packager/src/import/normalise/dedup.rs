@@ -22,5 +22,8 @@ pub(super) fn constants(model: &mut Model, tally: &mut Tally) {
     let counts = uses::count(&model.body, model.len());
     let before = model.constants.len();
     model.constants.retain(|value, _| counts.get(crate::import::model::index(*value)) != Some(&0));
-    tally.add("merged # equal constants", before - model.constants.len());
+    tally.add(
+        ["merged 1 constant with an equal one", "merged # constants with equal ones"],
+        before - model.constants.len(),
+    );
 }

@@ -38,7 +38,7 @@ pub(super) fn constants(model: &mut Model, engine: &dyn Engine, failed: &mut Fai
         });
     });
     model.body = body;
-    tally.add("folded # constant nodes", folded);
+    tally.add(["folded 1 constant node", "folded # constant nodes"], folded);
 }
 
 /// The answer of a node that computes a list of integers, all of which inference knows.

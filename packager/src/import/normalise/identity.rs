@@ -25,7 +25,7 @@ pub(super) fn remove(model: &mut Model, tally: &mut Tally) {
         uses::replace_inputs(&mut body, &resolve);
     }
     model.body = body;
-    tally.add("removed # nodes that change nothing", removed);
+    tally.add(["removed 1 node that changes nothing", "removed # nodes that change nothing"], removed);
 }
 
 fn remove_in(body: &mut Body, model: &mut Model, aliases: &mut BTreeMap<ValueId, ValueId>) -> usize {

@@ -20,14 +20,17 @@ const MOST_ROUNDS: usize = 50;
 /// What was done, by the words that a note says it with.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    counts: Vec<(&'static str, usize)>,
+    counts: Vec<(Words, usize)>,
 }
 
+/// How one change is told, and how several are: `#` stands for their number.
+type Words = [&'static str; 2];
+
 impl Tally {
-    fn add(&mut self, what: &'static str, count: usize) {
-        match self.counts.iter_mut().find(|(known, _)| *known == what) {
+    fn add(&mut self, words: Words, count: usize) {
+        match self.counts.iter_mut().find(|(known, _)| *known == words) {
             Some((_, total)) => *total += count,
-            None => self.counts.push((what, count)),
+            None => self.counts.push((words, count)),
         }
     }
 
@@ -38,7 +41,11 @@ impl Tally {
     /// One line for each kind of change, such as `folded 35 BatchNormalization`.
     pub(super) fn notes(&self) -> Vec<String> {
         let done = self.counts.iter().filter(|(_, count)| *count > 0);
-        done.map(|(what, count)| what.replacen('#', &count.to_string(), 1)).collect()
+        let told = |([one, several], count): &(Words, usize)| match count {
+            1 => (*one).to_owned(),
+            _ => several.replacen('#', &count.to_string(), 1),
+        };
+        done.map(told).collect()
     }
 }
 
@@ -69,4 +76,19 @@ pub(super) fn normalise(model: &mut Model, engine: &dyn Engine) -> Result<Tally,
 
 fn contradiction(why: Why) -> ImportError {
     ImportError::Invalid(vec![Problem { place: Place::Model, why }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn one_change_is_told_in_the_singular() {
+        let mut tally = Tally::default();
+        for (words, count) in [(["a node", "# nodes"], 1), (["an edge", "# edges"], 0), (["a leaf", "# leaves"], 1)] {
+            tally.add(words, count);
+        }
+        tally.add(["a leaf", "# leaves"], 2);
+        assert_eq!(tally.notes(), ["a node", "3 leaves"]);
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn constant(model: &mut Model, tally: &mut Tally) {
         }
     });
     model.body = body;
-    tally.add("made # computed shapes constant", changed);
+    tally.add(["made 1 computed shape constant", "made # computed shapes constant"], changed);
 }
 
 /// The target of a `Reshape` that is not constant, and the constant that does the same.
