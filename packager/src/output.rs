@@ -100,7 +100,7 @@ pub fn write_folder(
         .suffix(".tmp")
         .permissions(shared_folder())
         .tempdir_in(&parent)
-        .map_err(|cause| failed(&parent, cause))?;
+        .map_err(|cause| failed(folder, cause))?;
     let _registered = interrupt::Registered::new(temporary.path());
     write(&mut |name, bytes| {
         let path = temporary.path().join(name);
