@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
-use crate::setup::{fuzz, python, wasm};
+use crate::setup::{fuzz, python, tool, wasm};
 use crate::steps::Steps;
-use crate::{docs, models, shell, tour};
+use crate::{docs, guest, models, shell, tour};
 
 /// A target that has no standard library: whatever compiles for it needs none.
 const NO_STD_TARGET: &str = "x86_64-unknown-none";
@@ -62,6 +62,8 @@ pub fn prepare(steps: &mut Steps) -> Option<Tools> {
 pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
     let locked: &[&str] = if frozen { &["--locked"] } else { &[] };
     steps.step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])));
+    // Before anything that takes the guest in: without it, `pannier-wasmtime` is compiled a second time once it is there.
+    steps.step("the guest module", || guest::build(locked).map(drop));
     steps.step("lints", || {
         shell::run(cargo().arg("clippy").args(locked).args([
             "--workspace",
@@ -103,12 +105,21 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
     });
 }
 
+/// The tests that are ignored otherwise, because they take long or need what takes long to install.
 fn slow(steps: &mut Steps, tools: Option<&Tools>) {
+    let mut wasmtime = None;
+    steps.step("what the slow tests need: wasmtime", || {
+        wasmtime = Some(tool::WASMTIME.ensure()?);
+        Ok(())
+    });
     steps.step("slow tests", || {
         let mut command = cargo();
         command.args(["test", "--no-fail-fast", "--tests", "--", "--ignored"]);
         if let Some(tools) = tools {
             tools.apply(&mut command);
+        }
+        if let Some(wasmtime) = &wasmtime {
+            command.env("PANNIER_WASMTIME", wasmtime);
         }
         shell::run(&mut command)
     });

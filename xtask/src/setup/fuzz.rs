@@ -5,25 +5,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::environment::{cache, cargo, root};
+use super::tool::Tool;
+use crate::environment::{cache, root};
 use crate::shell;
 
-/// The version of cargo-fuzz.
-const VERSION: &str = "0.13.2";
+const CARGO_FUZZ: Tool =
+    Tool { package: "cargo-fuzz", version: "0.13.2", program: "cargo-fuzz", ask: &["fuzz", "--version"], options: &[] };
 
 /// Installs cargo-fuzz into the cache, unless it is there.
 pub fn ensure() -> Result<Fuzz> {
-    let tools = cache()?.join("tools");
-    let fuzz = Fuzz { program: tools.join("bin/cargo-fuzz"), folder: cache()?.join("fuzz") };
-    let installed = shell::output(Command::new(&fuzz.program).args(["fuzz", "--version"]));
-    if installed.is_ok_and(|line| line.trim().ends_with(VERSION)) {
-        eprintln!("  cargo-fuzz is installed: {}", fuzz.program.display());
-        return Ok(fuzz);
-    }
-    let options = ["install", "cargo-fuzz", "--version", VERSION, "--locked", "--quiet", "--root"];
-    // Outside the project: its configuration of cargo is not meant for this.
-    shell::run(cargo().args(options).arg(&tools).current_dir(std::env::temp_dir()))?;
-    Ok(fuzz)
+    Ok(Fuzz { program: CARGO_FUZZ.ensure()?, folder: cache()?.join("fuzz") })
 }
 
 /// cargo-fuzz, installed.

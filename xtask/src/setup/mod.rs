@@ -6,6 +6,7 @@ pub mod browser;
 pub mod fuzz;
 pub mod node;
 pub mod python;
+pub mod tool;
 pub mod wasm;
 
 use anyhow::{Result, bail};
@@ -13,7 +14,7 @@ use anyhow::{Result, bail};
 use crate::steps::Steps;
 
 /// The parts, in the order in which they are set up.
-const PARTS: [&str; 4] = ["python", "wasm", "browser", "fuzz"];
+const PARTS: [&str; 5] = ["python", "wasm", "browser", "fuzz", "wasmtime"];
 
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -32,6 +33,7 @@ fn ensure(part: &str) -> Result<()> {
         "python" => python::ensure().map(drop),
         "wasm" => wasm::ensure(),
         "browser" => browser::ensure().map(drop),
-        _ => fuzz::ensure().map(drop),
+        "fuzz" => fuzz::ensure().map(drop),
+        _ => tool::WASMTIME.ensure().map(drop),
     }
 }
