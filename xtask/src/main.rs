@@ -38,7 +38,7 @@ cargo xtask VERB
   models               fetch the five models, their inputs and ONNX Runtime's answers
        --download         even where a shared copy is at hand
   setup                everything a fresh Debian-like machine lacks
-       --only PART        python, wasm, browser or fuzz
+       --only PART        python, wasm, browser, fuzz or wasmtime
 ";
 
 fn main() -> ExitCode {
