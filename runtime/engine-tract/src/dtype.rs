@@ -1,7 +1,6 @@
-//! Element types: ours, tract's and those of ONNX's protobuf.
+//! Element types: ours and tract's.
 
 use pannier_graph::DType;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::Datum;
 use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_hir::internal::TDim;
@@ -45,23 +44,4 @@ pub(crate) fn from_tract(datum: DatumType) -> Option<DType> {
         DatumType::Bool => DType::Bool,
         _ => return None,
     })
-}
-
-/// The protobuf's number for a type.
-pub(crate) fn to_proto(dtype: DType) -> DataType {
-    match dtype {
-        DType::F32 => DataType::Float,
-        DType::F16 => DataType::Float16,
-        DType::BF16 => DataType::Bfloat16,
-        DType::F64 => DataType::Double,
-        DType::I8 => DataType::Int8,
-        DType::I16 => DataType::Int16,
-        DType::I32 => DataType::Int32,
-        DType::I64 => DataType::Int64,
-        DType::U8 => DataType::Uint8,
-        DType::U16 => DataType::Uint16,
-        DType::U32 => DataType::Uint32,
-        DType::U64 => DataType::Uint64,
-        DType::Bool => DataType::Bool,
-    }
 }

@@ -52,7 +52,7 @@ fn for_each_body(model: &mut TypedModel, mut work: impl FnMut(&mut TypedModel) -
 fn run(optimizer: &Optimizer, model: &mut TypedModel, limits: &Limits<'_>) -> TractResult<()> {
     let _proofs = model.symbols.proof_cache_session();
     let mut session = optimizer.session();
-    let mut passes: Vec<Pass> = optimizer.passes.iter().map(Pass::new).collect();
+    let mut passes: Vec<Pass> = optimizer.passes.iter().cloned().map(Pass::new).collect();
     let mut seen = HashSet::new();
     model.compact()?;
     loop {
@@ -93,15 +93,15 @@ enum Pass {
 
 impl Pass {
     /// tract's passes have no public types, but names.
-    fn new(pass: &Box<dyn TypedPass>) -> Pass {
+    fn new(pass: Box<dyn TypedPass>) -> Pass {
         let rule = |rule: Rule| Pass::Rule { rule, next: 0 };
         match format!("{pass:?}").as_str() {
             "declutter" => rule(TypedOp::declutter_with_session),
             "codegen" => rule(|op, _, model, node| op.codegen(model, node)),
             "fuse" => rule(|op, _, model, node| op.fuse(model, node)),
             "PushSplitDown" => Pass::Unify,
-            "MergeConsecutiveSameRoleAxes" => Pass::Merge(pass.clone()),
-            _ => Pass::Tract(pass.clone()),
+            "MergeConsecutiveSameRoleAxes" => Pass::Merge(pass),
+            _ => Pass::Tract(pass),
         }
     }
 

@@ -4,13 +4,12 @@
 //! names from elsewhere can neither clash nor be taken for expressions, and every message of tract can be led back to
 //! the node it is about. The main body's weights are not in the message: see `parse`.
 
-use crate::{dtype, ops};
+use crate::ops;
 use pannier_engine::{EngineError, Program};
 use pannier_graph::{Attribute, Body, DType, Dim, Literal, Node, OPSET, ValueId, Weight};
 use std::collections::{BTreeMap, HashSet};
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 
 /// The message, and what the names in it stand for.
@@ -136,7 +135,8 @@ impl Writer<'_> {
             let zero = Literal { dtype: DType::F32, shape: vec![1], bytes: vec![0; 4] };
             attribute.push(self.attribute("value", &Attribute::Tensor(zero))?);
         }
-        let to_i64 = node.op == "Cast" && node.attribute("to") == Some(&Attribute::Int(DataType::Int64 as i64));
+        let to_i64 =
+            node.op == "Cast" && node.attribute("to") == Some(&Attribute::Int(i64::from(DType::I64.onnx_number())));
         Ok(pb::NodeProto {
             name: format!("n{index}"),
             op_type: if to_i64 { ops::CAST_TO_I64.into() } else { node.op.clone() },
@@ -198,7 +198,7 @@ impl Writer<'_> {
     fn tensor_type(&mut self, dtype: DType, shape: Option<&[Dim]>) -> pb::TypeProto {
         let shape =
             shape.map(|dims| pb::TensorShapeProto { dim: dims.iter().map(|dim| self.dimension(dim)).collect() });
-        let tensor = pb::type_proto::Tensor { elem_type: dtype::to_proto(dtype) as i32, shape };
+        let tensor = pb::type_proto::Tensor { elem_type: dtype.onnx_number(), shape };
         pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() }
     }
 
@@ -231,7 +231,7 @@ fn names(values: &[Option<ValueId>]) -> Vec<String> {
 fn literal_tensor(literal: &Literal) -> pb::TensorProto {
     pb::TensorProto {
         dims: literal.shape.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX)).collect(),
-        data_type: dtype::to_proto(literal.dtype) as i32,
+        data_type: literal.dtype.onnx_number(),
         raw_data: literal.bytes.clone(),
         ..Default::default()
     }
