@@ -26,6 +26,7 @@ pub struct CustomSection<'a> {
 pub fn self_contained(guest: &[u8], image: &MemoryImage, custom: &[CustomSection]) -> Result<Vec<u8>, Error> {
     let mut module = Module::read(guest)?;
     make_plain(&mut module)?;
+    module.retain_custom(is_shipped);
     set_image(&mut module, image)?;
     let mut wasm = module.finish()?;
     append(&mut wasm, custom);
@@ -39,10 +40,17 @@ pub fn self_contained(guest: &[u8], image: &MemoryImage, custom: &[CustomSection
 /// Those of [`component`](crate::component()); [`Error::Refused`] if it has not exactly one memory; [`Error::ImageSize`] if that may not grow so far.
 pub fn self_contained_component(raw: &[u8], image: &MemoryImage, custom: &[CustomSection]) -> Result<Vec<u8>, Error> {
     let mut module = Module::read(raw)?;
+    module.retain_custom(is_shipped);
     set_image(&mut module, image)?;
     let mut wasm = component_without(&module.finish()?, BUNDLES)?;
     append(&mut wasm, custom);
     Ok(wasm)
+}
+
+/// Names of functions are for those who work on the guest: a panic leaves its message without them, and they would be a
+/// tenth of the file.
+fn is_shipped(name: &str) -> bool {
+    name != "name"
 }
 
 fn append(wasm: &mut Vec<u8>, custom: &[CustomSection]) {

@@ -80,6 +80,7 @@ fn a_self_contained_module_has_the_image_and_the_sections() {
     assert_eq!(kind(&wasm), Ok(Kind::Module));
     assert_eq!(import_count(&wasm), 0);
     assert_eq!(split(&wasm).unwrap().memory, image);
+    assert_eq!(custom_section(&wasm, "name"), Ok(None), "names of functions are not shipped");
     assert_eq!(custom_section(&wasm, "one"), Ok(Some(b"1".as_slice())));
     assert_eq!(
         last_section(&wasm, "two").unwrap().map(|(before, contents)| (before.len(), contents)),
