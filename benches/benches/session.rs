@@ -2,8 +2,8 @@
 //! nothing to measure, and this says so.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pannier::{Inputs, Options, PublicKey, Session, Trust};
-use pannier_benches::cases;
+use pannier::{Options, PublicKey, Session, Trust};
+use pannier_benches::cases::Case;
 use std::hint::black_box;
 use std::path::PathBuf;
 
@@ -18,11 +18,10 @@ fn sessions(criterion: &mut Criterion) {
     for name in ["magika", "ocr-cls", "ocr-det", "ocr-rec", "silero-vad"] {
         let bundle = folder.join(format!("{name}.pannier"));
         let session = Session::open(&bundle, &trust, &options).expect("a bundle that opens");
-        let names = session.manifest().inputs.iter().map(|port| port.name.as_str());
-        let case = cases::first_case(&folder.join(format!("{name}.npz")), names).expect("a case for every input");
-        let inputs: Inputs = case.into_iter().collect();
+        let case =
+            Case::first(&folder.join(format!("{name}.npz")), session.manifest()).expect("a case for every input");
         criterion.bench_function(&format!("run/{name}"), |bencher| {
-            bencher.iter(|| session.run(black_box(&inputs)).expect("a run"));
+            bencher.iter(|| session.run(black_box(&case.inputs)).expect("a run"));
         });
         criterion.bench_function(&format!("open/{name}"), |bencher| {
             bencher.iter(|| Session::open(black_box(&bundle), &trust, &options).expect("a bundle that opens"));

@@ -1,27 +1,66 @@
-//! Cases out of `.npz` files: arrays named `NNN/in/<input>`.
+//! Cases out of `.npz` files: arrays named `NNN/in/<input>` and `NNN/out/<output>`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use npyz::npz::NpzArchive;
 use npyz::{DType, NpyFile, TypeChar};
-use pannier::Tensor;
+use pannier::manifest::Port;
+use pannier::{Inputs, Manifest, Outputs, Tensor};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-/// The first case's values of these inputs.
-///
-/// # Errors
-/// The file cannot be read, lacks one of the inputs, or holds a type that no model here has.
-pub fn first_case<'a>(path: &Path, inputs: impl IntoIterator<Item = &'a str>) -> Result<Vec<(&'a str, Tensor)>> {
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    let mut archive = NpzArchive::new(BufReader::new(file)).with_context(|| path.display().to_string())?;
-    let mut case = Vec::new();
-    for name in inputs {
-        let array = format!("000/in/{name}");
-        let found = archive.by_name(&array)?.with_context(|| format!("{} has no array `{array}`", path.display()))?;
-        case.push((name, tensor(found).with_context(|| array)?));
+// As in benches/js/measure.mjs.
+const ABSOLUTE: f32 = 1e-4;
+const RELATIVE: f32 = 1e-3;
+
+/// A case with its reference answer.
+pub struct Case {
+    /// What the model is given.
+    pub inputs: Inputs<'static>,
+    references: Vec<(String, Tensor)>,
+}
+
+impl Case {
+    /// The first case of an evaluation set, for this model.
+    ///
+    /// # Errors
+    /// The file cannot be read, lacks an input or an output, or holds a type that no model here has.
+    pub fn first(path: &Path, manifest: &Manifest) -> Result<Case> {
+        let file = File::open(path).with_context(|| path.display().to_string())?;
+        let mut archive = NpzArchive::new(BufReader::new(file)).with_context(|| path.display().to_string())?;
+        let inputs = tensors(&mut archive, "000/in", &manifest.inputs).with_context(|| path.display().to_string())?;
+        let references =
+            tensors(&mut archive, "000/out", &manifest.outputs).with_context(|| path.display().to_string())?;
+        Ok(Case { inputs: inputs.into_iter().collect(), references })
     }
-    Ok(case)
+
+    /// Compares an answer with the reference.
+    ///
+    /// # Errors
+    /// An output is missing, is of another shape, or is not f32; a value differs by more than the tolerance.
+    pub fn check(&self, outputs: &Outputs) -> Result<()> {
+        for (name, reference) in &self.references {
+            let found = outputs.get(name).with_context(|| format!("there is no output `{name}`"))?;
+            let (Some(answers), Some(expected)) = (found.as_slice::<f32>(), reference.as_slice::<f32>()) else {
+                bail!("output `{name}` is not f32");
+            };
+            ensure!(found.shape() == reference.shape(), "output `{name}` has shape {:?}", found.shape());
+            for (at, (answer, expected)) in answers.iter().zip(expected).enumerate() {
+                let close = (answer - expected).abs() <= ABSOLUTE + RELATIVE * expected.abs();
+                ensure!(close, "output `{name}`, element {at}: {answer}, not {expected}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tensors(archive: &mut NpzArchive<impl Read + Seek>, prefix: &str, ports: &[Port]) -> Result<Vec<(String, Tensor)>> {
+    let named = ports.iter().map(|port| {
+        let array = format!("{prefix}/{}", port.name);
+        let found = archive.by_name(&array)?.with_context(|| format!("there is no array `{array}`"))?;
+        Ok((port.name.clone(), tensor(found).with_context(|| array)?))
+    });
+    named.collect()
 }
 
 fn tensor(array: NpyFile<impl Read>) -> Result<Tensor> {

@@ -1,48 +1,26 @@
 //! Loads a bundle, runs its first evaluation case again and again on one thread, and prints JSON.
 //! The counterpart of `xtask/python/peer.py onnxruntime`, step by step.
 
-use anyhow::{Context as _, Result, bail};
-use pannier::{Inputs, Options, PublicKey, Session, Trust};
-use pannier_benches::{cases, memory};
-use pannier_bundle::{Bundle, FileSource, Limits};
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-// As in xtask/python/peer.py.
-const WARM_UP_RUNS: usize = 3;
-const MIN_RUNS: usize = 5;
-const MAX_RUNS: usize = 2000;
+use anyhow::Result;
+use pannier::{Options, Session};
+use pannier_benches::measure::{latencies_ms, milliseconds};
+use pannier_benches::{memory, model::Model};
+use std::time::Instant;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [bundle, key, evaluation, seconds] = arguments.as_slice() else {
-        bail!("usage: session BUNDLE KEY.pub EVALUATION.npz SECONDS");
-    };
-    let trust = Trust::Keys(vec![PublicKey::from_pem(&std::fs::read_to_string(key).context(key.clone())?)?]);
-    let manifest =
-        Bundle::open(FileSource::open(bundle)?, &Limits::default())?.verify(&trust, None)?.manifest().clone();
-    let names = manifest.inputs.iter().map(|port| port.name.as_str());
-    let inputs: Inputs = cases::first_case(Path::new(evaluation), names)?.into_iter().collect();
+    let (model, [seconds]) = Model::from_arguments(["SECONDS"])?;
     memory::reset_peak()?;
     let resident = memory::resident_bytes()?;
 
     let started = Instant::now();
-    let session = Session::open(bundle, &trust, &Options::default())?;
+    let session = Session::open(&model.path, &model.trust, &Options::default())?;
     let load = started.elapsed();
 
-    let mut latency_ms = Vec::new();
-    for _ in 0..WARM_UP_RUNS {
-        session.run(&inputs)?;
-    }
-    let stop = Instant::now() + Duration::from_secs_f64(seconds.parse()?);
-    while latency_ms.len() < MIN_RUNS || (Instant::now() < stop && latency_ms.len() < MAX_RUNS) {
-        let start = Instant::now();
-        session.run(&inputs)?;
-        latency_ms.push(start.elapsed().as_secs_f64() * 1e3);
-    }
+    model.case.check(&session.run(&model.case.inputs)?)?;
+    let latency_ms = latencies_ms(seconds.parse()?, || Ok(drop(session.run(&model.case.inputs)?)))?;
     let times = session.report().load;
     let document = serde_json::json!({
-        "load_ms": load.as_secs_f64() * 1e3,
+        "load_ms": milliseconds(load),
         "load_steps_ms": {
             "verify": times.verify_ms,
             "read": times.read_ms,

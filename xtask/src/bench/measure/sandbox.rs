@@ -1,5 +1,7 @@
 //! The sandbox against V8, against the native runtimes, and against other ways to isolate a call.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +31,10 @@ pub fn compiling(bench: &Bench) -> Result<Value> {
 
 /// Figures of every model.
 pub fn models(bench: &Bench, web: &Web, rounds: u32) -> Result<Vec<Value>> {
+    for flavour in FLAVOURS {
+        let validates = shell::output(web.script("pannier.mjs").arg(guest(flavour)).arg("--validate"))?;
+        ensure!(validates.trim() == "true", "this version of Node does not validate {}", guest(flavour).display());
+    }
     MODELS.iter().map(|model| one(bench, web, model, rounds).with_context(|| (*model).to_owned())).collect()
 }
 
@@ -49,6 +55,11 @@ fn one(bench: &Bench, web: &Web, model: &str, rounds: u32) -> Result<Value> {
     }))
 }
 
+/// The module that V8 runs: the same code that the sandbox compiles.
+fn guest(flavour: &str) -> PathBuf {
+    root().join("wasm/guest/dist").join(format!("pannier-guest-{flavour}.wasm"))
+}
+
 fn one_round_of_latency(bench: &Bench, web: &Web, model: &str, sides: &mut Sides) -> Result<()> {
     sides.add("native", document(bench.program_on("session", model).arg(SECONDS_PER_ROUND))?);
     let case = bench.case(model)?;
@@ -57,11 +68,8 @@ fn one_round_of_latency(bench: &Bench, web: &Web, model: &str, sides: &mut Sides
         wasmtime.arg(bench.sandbox_cache()).args([flavour, SECONDS_PER_ROUND]);
         sides.add(&format!("wasmtime_{flavour}"), document(&mut wasmtime)?);
 
-        let guest = root().join("wasm/guest/dist").join(format!("pannier-guest-{flavour}.wasm"));
-        let validates = shell::output(web.script("pannier.mjs").arg(&guest).arg("--validate"))?;
-        ensure!(validates.trim() == "true", "this version of Node does not validate {}", guest.display());
         let mut v8 = web.script("pannier.mjs");
-        v8.arg(&guest).arg(bench.bundle(model)).arg(&bench.key).arg(&case).arg(SECONDS_PER_ROUND);
+        v8.arg(guest(flavour)).arg(bench.bundle(model)).arg(&bench.key).arg(&case).arg(SECONDS_PER_ROUND);
         sides.add(&format!("v8_{flavour}"), document(&mut v8)?);
     }
     let mut onnxruntime = web.script("onnxruntime_web.mjs");
