@@ -5,6 +5,7 @@ mod values;
 pub use values::{InputFile, NamedConstant, NamedShape, Percent, parse_shape};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -219,6 +220,9 @@ pub struct BuildArgs {
     /// Where to write the bundle [default: as packager.toml says, else NAME.pannier]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// What to write: a bundle, or one WebAssembly file with the runtime and the model in it [default: pannier]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<BuildFormat>,
     /// Configuration to use instead of packager.toml beside the model
     #[arg(long, value_name = "FILE", env = "PACKAGER_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
@@ -269,6 +273,31 @@ pub struct BuildArgs {
     pub ci: bool,
 }
 
+/// What `packager build` writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[value(rename_all = "lower")]
+#[serde(rename_all = "lowercase")]
+pub enum BuildFormat {
+    /// A bundle
+    #[default]
+    Pannier,
+    /// A WebAssembly module without imports, for browsers, Node and every other host
+    Wasm,
+    /// A WebAssembly component without imports
+    Component,
+}
+
+impl BuildFormat {
+    /// How names of such files end.
+    pub fn extension(self) -> &'static str {
+        match self {
+            BuildFormat::Pannier => "pannier",
+            BuildFormat::Wasm => "wasm",
+            BuildFormat::Component => "component.wasm",
+        }
+    }
+}
+
 /// `packager inspect`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -276,7 +305,7 @@ Examples:
   packager inspect model.pannier
   packager inspect model.pannier --key publisher.pub --html report.html")]
 pub struct InspectArgs {
-    /// The bundle; - for stdin
+    /// The bundle, or a self-contained .wasm; - for stdin
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     /// List the nodes of the graph
@@ -297,7 +326,7 @@ Examples:
   packager sign model.pannier --key publisher.pem
   packager sign unsigned.pannier --key publisher.pem -o signed.pannier")]
 pub struct SignArgs {
-    /// The bundle; - for stdin
+    /// The bundle, or a self-contained .wasm; - for stdin
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     /// The key.
@@ -315,7 +344,7 @@ Examples:
   packager verify model.pannier --key publisher.pub --full
   packager verify model.pannier --policy policy.toml")]
 pub struct VerifyArgs {
-    /// The bundle; - for stdin
+    /// The bundle, or a self-contained .wasm; - for stdin
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     /// Also decompress everything and check the digests of the contents
@@ -338,7 +367,7 @@ Examples:
 
 The bundle is checked first, contents included. With --policy, a key that the policy names must have signed it.")]
 pub struct ApproveArgs {
-    /// The bundle; - for stdin
+    /// The bundle, or a self-contained .wasm; - for stdin
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     /// The approver's key.

@@ -32,7 +32,7 @@ mod target;
 pub use ports::{ColourName, ImageAxesName, InputConfig, InputContent, OutputConfig, OutputContent, ResizeConfig};
 pub use target::{Target, default_name, targets};
 
-use crate::args::{NamedConstant, NamedShape, Percent, parse_shape};
+use crate::args::{BuildFormat, NamedConstant, NamedShape, Percent, parse_shape};
 use crate::error::Error;
 use crate::suggest;
 use serde::{Deserialize, Deserializer};
@@ -57,7 +57,9 @@ pub struct Config {
 pub struct ModelConfig {
     /// The ONNX file.
     pub source: Option<PathBuf>,
-    /// Where the bundle goes; `NAME.pannier` if not said.
+    /// What is written: a bundle if not said.
+    pub format: Option<BuildFormat>,
+    /// Where it goes; `NAME.pannier`, `NAME.wasm` or `NAME.component.wasm` if not said.
     pub output: Option<PathBuf>,
     /// Semantic version of the model.
     pub version: Option<String>,

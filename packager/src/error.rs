@@ -104,6 +104,9 @@ pub enum Error {
     /// A bundle cannot or must not be built.
     #[error(transparent)]
     Build(#[from] crate::build::BuildError),
+    /// A WebAssembly file is not a self-contained model, or cannot be made one.
+    #[error(transparent)]
+    Standalone(#[from] crate::standalone::StandaloneError),
 }
 
 impl Error {
@@ -148,6 +151,7 @@ impl Error {
             Error::Content(error) => error.code(),
             Error::Import(error) => error.code(),
             Error::Build(error) => error.code(),
+            Error::Standalone(error) => error.code(),
         }
     }
 
@@ -158,6 +162,12 @@ impl Error {
             Error::Usage { hint, .. } => hint.clone(),
             Error::Mismatch { hint, .. } => hint.map(str::to_owned),
             Error::InFile { error, .. } => error.hint(),
+            Error::Read { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Some("this user may not read it: see its permissions, and those of its folder".to_owned())
+            }
+            Error::Write { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Some("this user may not write there: name another place, or see the folder's permissions".to_owned())
+            }
             Error::Read { .. } | Error::Write { .. } | Error::Interrupted | Error::Different => None,
             Error::Bundle(error) => error.hint().map(str::to_owned),
             Error::Key(error) => error.hint().map(str::to_owned),
@@ -167,6 +177,7 @@ impl Error {
             Error::Content(error) => error.hint().map(str::to_owned),
             Error::Import(error) => error.hint().map(str::to_owned),
             Error::Build(error) => error.hint().map(str::to_owned),
+            Error::Standalone(error) => error.hint().map(str::to_owned),
         }
     }
 
@@ -210,7 +221,7 @@ impl From<crate::import::ImportError> for Error {
 }
 
 /// The operating system's reason without the number that Rust adds, which says nothing to people.
-fn reason(cause: &io::Error) -> String {
+pub(crate) fn reason(cause: &io::Error) -> String {
     let text = cause.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

@@ -28,6 +28,7 @@ pub mod report;
 pub mod schemas;
 pub mod secret;
 pub mod sign;
+pub mod standalone;
 pub mod suggest;
 pub mod table;
 pub mod units;

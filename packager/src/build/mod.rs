@@ -15,8 +15,9 @@ mod sections;
 pub use error::BuildError;
 pub use rebuild::{Rebuilt, rebuild};
 pub use report::{BuildReport, EnvelopeReport, GoldenOrigin, GoldenReport, PortReport, SectionReport, SourceReport};
+pub use sections::LABELS_VERSION;
 
-use crate::args::{NamedConstant, NamedShape};
+use crate::args::{BuildFormat, NamedConstant, NamedShape};
 use crate::config::Target;
 use crate::content::{CaseFile, Interface};
 use crate::error::Error;
@@ -24,6 +25,7 @@ use crate::import::{self, ImportOptions, Imported};
 use crate::interrupt::{self, OnCtrlC};
 use crate::measure::{self, Accuracy};
 use crate::sign::PrivateKey;
+use crate::standalone::{self, Part, StandaloneError};
 use crate::{input, units};
 use cases::{Candidate, RunLimits, Runner, made_up, references};
 use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility};
@@ -31,12 +33,13 @@ use pannier_bundle::write::Sealed;
 use pannier_engine::{Engine, EngineError, Prepared, RunBudget};
 use pannier_engine_tract::TractEngine;
 use pannier_graph::{Attribute, Body};
+use pannier_wasm_module::Kind;
 use ports::Ports;
 use sections::Extras;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A finished bundle, not yet written.
+/// A finished bundle or self-contained file, not yet written.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// The file.
@@ -54,6 +57,8 @@ pub enum Step {
     Evaluate,
     /// Compressing; counted in bytes.
     Seal,
+    /// Loading the bundle in the sandbox and putting both into one file.
+    Contain,
 }
 
 /// Builds one bundle.
@@ -138,13 +143,25 @@ pub fn build(
     };
     let seal_progress = |done, total| progress(Step::Seal, done, total);
     let sealed = sections::assemble(&imported.program, &mut manifest, &extras, seal_progress)?;
-    let signatures: Vec<Vec<u8>> =
-        signer.map(|key| key.sign_statement(&sealed.statement(&manifest.name))).into_iter().collect();
-    let bundle = sealed.assemble(&signatures)?;
+    let (bundle, sections) = match target.format {
+        BuildFormat::Pannier => {
+            let signature = signer.map(|key| key.sign_statement(&sealed.statement(&manifest.name)));
+            (sealed.assemble(signature.as_slice())?, section_reports(&sealed))
+        }
+        BuildFormat::Wasm | BuildFormat::Component => {
+            progress(Step::Contain, 0, 0);
+            let kind = if target.format == BuildFormat::Wasm { Kind::Module } else { Kind::Component };
+            // What is signed is the file that is written; the bundle is only on its way there.
+            let file = standalone::contain(&sealed.assemble(&[])?, kind, signer)?;
+            let sections = part_reports(&file)?;
+            (file, sections)
+        }
+    };
 
     let report = BuildReport {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
+        format: target.format,
         output: None,
         bundle_id: units::hex(&manifest.bundle_id),
         source: SourceReport {
@@ -154,7 +171,7 @@ pub fn build(
             opset: manifest.source.opset,
         },
         size_bytes: bundle.len() as u64,
-        sections: section_reports(&sealed),
+        sections,
         inputs: manifest.inputs.iter().map(PortReport::from).collect(),
         outputs: manifest.outputs.iter().map(PortReport::from).collect(),
         nodes: nodes(&imported.program.graph.body),
@@ -326,6 +343,16 @@ fn section_reports(sealed: &Sealed) -> Vec<SectionReport> {
         content_bytes: section.content_bytes,
     };
     sealed.header().sections.iter().map(report).collect()
+}
+
+fn part_reports(file: &[u8]) -> Result<Vec<SectionReport>, StandaloneError> {
+    let parts = standalone::parts(file).map_err(StandaloneError::Module)?;
+    let report = |part: Part| SectionReport {
+        name: part.name.to_owned(),
+        stored_bytes: part.size_bytes,
+        content_bytes: part.size_bytes,
+    };
+    Ok(parts.into_iter().map(report).collect())
 }
 
 fn nodes(body: &Body) -> usize {

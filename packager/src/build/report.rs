@@ -1,5 +1,6 @@
 //! What a build did, as one JSON document and as a few lines of text.
 
+use crate::args::BuildFormat;
 use crate::measure::Accuracy;
 use crate::table::{Table, heading};
 use crate::units;
@@ -14,15 +15,17 @@ pub struct BuildReport {
     pub name: String,
     /// The model's version.
     pub version: String,
-    /// Where the bundle was written; `None` before it was.
+    /// What was written.
+    pub format: BuildFormat,
+    /// Where it was written; `None` before it was.
     pub output: Option<PathBuf>,
     /// SHA-256 over the content, whoever signed it.
     pub bundle_id: String,
     /// The ONNX file.
     pub source: SourceReport,
-    /// Size of the bundle.
+    /// Size of the file.
     pub size_bytes: u64,
-    /// Sizes of its sections.
+    /// Sizes of its sections; of a self-contained file, of its parts.
     pub sections: Vec<SectionReport>,
     /// Inputs.
     pub inputs: Vec<PortReport>,
@@ -142,7 +145,14 @@ impl BuildReport {
         let source = self.source.path.file_name().map_or("the model".into(), |name| name.to_string_lossy());
         let share = units::percent(self.size_bytes, self.source.size_bytes);
         let (size, before) = (units::bytes(self.size_bytes), units::bytes(self.source.size_bytes));
-        table.field("size", format!("{size}, {share} of {source} ({before})"));
+        table.field(
+            "size",
+            match self.format {
+                BuildFormat::Pannier => format!("{size}, {share} of {source} ({before})"),
+                // Mostly the runtime: a share would say nothing about the model.
+                BuildFormat::Wasm | BuildFormat::Component => format!("{size} with the runtime in it"),
+            },
+        );
         let nodes = units::plural(self.nodes as u64, "node");
         match self.notes.as_slice() {
             [] => table.field("graph", nodes),

@@ -1,9 +1,9 @@
 //! `packager approve`: a second person's signature, after a check.
 
+use super::signable::Signable;
 use super::signatures::{self, Place};
 use crate::args::ApproveArgs;
 use crate::{Context, Error, input, secret};
-use pannier_bundle::Verified;
 use pannier_bundle::trust::{self, Policy, Trust, TrustError};
 use serde::Serialize;
 use std::path::Path;
@@ -29,17 +29,15 @@ pub fn run(args: &ApproveArgs, context: &Context) -> Result<(), Error> {
     signatures::check_stdout(context, target)?;
     let policy = args.policy.as_deref().map(input::policy).transpose()?;
     let file = input::read(&args.bundle)?;
-    let bundle = match &policy {
-        Some(policy) => verify_for_approval(&file, policy, &args.bundle)?,
-        None => input::verify(
-            input::open_source(file.as_slice(), &args.bundle)?,
-            &input::keys(&args.publisher)?,
-            &args.bundle,
-        )?,
-    };
-    signatures::check_contents(&bundle, &args.bundle, &context.printer)?;
+    let signable = Signable::read(&file, &args.bundle)?;
+    match &policy {
+        Some(policy) => verify_for_approval(&signable, policy),
+        None => signable.verify(&input::keys(&args.publisher)?).map(drop),
+    }
+    .map_err(|error| Error::from(error).in_file(&args.bundle))?;
+    signable.check_contents(&args.bundle, &context.printer)?;
     let key = secret::signing_key(&args.key)?;
-    let signed = signatures::add(&file, &bundle, &key, Place::Last)?;
+    let signed = signable.sign(&key, Place::Last)?;
 
     let fingerprint = key.public_key().fingerprint().to_string();
     let mut text = format!("{}: approved by {fingerprint}", target.display());
@@ -60,28 +58,24 @@ pub fn run(args: &ApproveArgs, context: &Context) -> Result<(), Error> {
     signatures::finish(context, &signed.file, target, &text, &document)
 }
 
-/// Whether the bundle satisfies the policy but for people who have not signed yet. Somebody whom the policy names
-/// must have signed.
-fn verify_for_approval<'f>(file: &'f [u8], policy: &Policy, path: &Path) -> Result<Verified<&'f [u8]>, Error> {
-    let open = || input::open_source(file, path);
+/// Whether the file satisfies the policy but for people who have not signed yet. Somebody whom the policy names must
+/// have signed.
+fn verify_for_approval(signable: &Signable<'_>, policy: &Policy) -> Result<(), pannier_bundle::Error> {
     let by_policy = Trust::Policy(policy.clone());
-    match open()?.verify(&by_policy, input::now_unix_s()) {
-        Ok(bundle) => Ok(bundle),
+    match signable.verify(&by_policy) {
+        Ok(_) => Ok(()),
         Err(pannier_bundle::Error::Trust(TrustError::Policy { .. })) => {
-            let keys = Trust::Keys(policy.keys().iter().map(|entry| entry.key.clone()).collect());
-            let bundle = input::verify(open()?, &keys, path)?;
+            signable.verify(&Trust::Keys(policy.keys().iter().map(|entry| entry.key.clone()).collect()))?;
             // A list of keys says nothing of versions; the policy does.
-            trust::check_version(&by_policy, bundle.manifest())
-                .map_err(|error| Error::from(pannier_bundle::Error::Trust(error)).in_file(path))?;
-            Ok(bundle)
+            Ok(trust::check_version(&by_policy, signable.manifest())?)
         }
-        Err(error) => Err(Error::from(error).in_file(path)),
+        Err(error) => Err(error),
     }
 }
 
 /// What the policy still wants of the new file.
 fn still_missing(file: &[u8], policy: Policy, path: &Path) -> Result<Option<String>, Error> {
-    match input::open_source(file, path)?.verify(&Trust::Policy(policy), input::now_unix_s()) {
+    match Signable::read(file, path)?.verify(&Trust::Policy(policy)) {
         Ok(_) => Ok(None),
         Err(pannier_bundle::Error::Trust(error @ TrustError::Policy { .. })) => Ok(Some(error.to_string())),
         Err(error) => Err(Error::from(error).in_file(path)),

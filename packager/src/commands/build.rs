@@ -63,6 +63,7 @@ fn build_one(target: &Target, signer: Option<&PrivateKey>, context: &Context) ->
                 Step::Import => ("importing", Total::Unknown),
                 Step::Evaluate => ("running cases", Total::Steps(total)),
                 Step::Seal => ("compressing", Total::Bytes(total)),
+                Step::Contain => ("joining it with the runtime", Total::Unknown),
             };
             shown = Some((step, context.printer.progress(format!("{}: {label}", target.name), total)));
         }

@@ -1,8 +1,11 @@
-//! `packager inspect`: what is in a bundle.
+//! `packager inspect`: what is in a bundle or in a self-contained file.
 
 use crate::args::InspectArgs;
+use crate::input::{self, BundleSource};
 use crate::report;
-use crate::{Context, Error, input, output};
+use crate::standalone;
+use crate::{Context, Error, output};
+use pannier_bundle::Trust;
 
 /// Prints the report, the graph, or writes the page.
 ///
@@ -16,7 +19,11 @@ pub fn run(args: &InspectArgs, context: &Context) -> Result<(), Error> {
         return Err(Error::usage("the JSON document and the page cannot both go to stdout; give --html FILE"));
     }
     let trust = input::trust(&args.trust)?;
-    let found = report::gather(&args.bundle, trust.as_ref(), context)?;
+    let source = BundleSource::open(&args.bundle)?;
+    if let Some(file) = standalone::read_wasm(&source)? {
+        return of_standalone(&file, trust.as_ref(), args, context);
+    }
+    let found = report::gather(source, &args.bundle, trust.as_ref(), context)?;
     if let Some(path) = &args.html {
         let page = report::page(&found.inspection, &report::tensors(&found.bundle, &found.graph));
         output::write_atomically(path, page.as_bytes())?;
@@ -29,4 +36,21 @@ pub fn run(args: &InspectArgs, context: &Context) -> Result<(), Error> {
         (None, false) => context.printer.data(report::screen(&found.inspection))?,
     }
     found.trust_error.map_or(Ok(()), Err)
+}
+
+/// A self-contained file has no graph any more, and so no pictures of it.
+fn of_standalone(file: &[u8], trust: Option<&Trust>, args: &InspectArgs, context: &Context) -> Result<(), Error> {
+    if args.graph || args.html.is_some() {
+        return Err(Error::usage_with_hint(
+            "--graph and --html are for bundles, and this is a self-contained file",
+            "inspect the bundle that is built from the same model",
+        ));
+    }
+    let found = standalone::inspect(file, &args.bundle, trust).map_err(|error| error.in_file(&args.bundle))?;
+    let (inspection, trust_error) = found;
+    match context.json {
+        true => context.printer.json(&inspection)?,
+        false => context.printer.data(standalone::screen(&inspection))?,
+    }
+    trust_error.map_or(Ok(()), |error| Err(error.in_file(&args.bundle)))
 }

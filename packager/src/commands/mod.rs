@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod key;
 pub mod run;
 pub mod sign;
+pub(crate) mod signable;
 pub(crate) mod signatures;
 pub mod unpack;
 pub mod verify;

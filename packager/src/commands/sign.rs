@@ -1,9 +1,9 @@
 //! `packager sign`: a publisher's signature.
 
+use super::signable::Signable;
 use super::signatures::{self, Place};
 use crate::args::SignArgs;
 use crate::{Context, Error, input, secret};
-use pannier_bundle::Trust;
 use serde::Serialize;
 
 /// `pannier.dev/sign/v1`
@@ -21,16 +21,15 @@ struct Document {
 /// Everything that is signed is checked first: a damaged file is not signed.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Key`], [`Error::Bundle`], [`Error::Write`].
+/// [`Error::Read`], [`Error::Key`], [`Error::Bundle`], [`Error::Standalone`], [`Error::Write`].
 pub fn run(args: &SignArgs, context: &Context) -> Result<(), Error> {
     let target = signatures::target(&args.bundle, args.output.as_deref());
     signatures::check_stdout(context, target)?;
     let file = input::read(&args.bundle)?;
-    let bundle = input::open_source(file.as_slice(), &args.bundle)?;
-    let bundle = input::verify(bundle, &Trust::AllowUnsigned, &args.bundle)?;
-    signatures::check_contents(&bundle, &args.bundle, &context.printer)?;
+    let signable = Signable::read(&file, &args.bundle)?;
+    signable.check_contents(&args.bundle, &context.printer)?;
     let key = secret::signing_key(&args.key)?;
-    let signed = signatures::add(&file, &bundle, &key, Place::First)?;
+    let signed = signable.sign(&key, Place::First)?;
 
     let fingerprint = key.public_key().fingerprint().to_string();
     let text =

@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::printer::{CAUTION, GOOD, Printer, Total, paint};
 use crate::sign::PrivateKey;
 use crate::{Context, interrupt, output};
-use pannier_bundle::trust::{self, Policy, Signer, Trust, TrustError, Verdict};
-use pannier_bundle::{Source, Verified, write};
+use pannier_bundle::trust::{self, Policy, Resources, Signer, Trust, TrustError, Verdict};
+use pannier_bundle::{Source, Verified};
 use serde::Serialize;
 use std::path::Path;
 
@@ -18,44 +18,44 @@ pub(crate) enum Place {
     Last,
 }
 
-/// A bundle with one more signature, or with one replaced.
+/// A file with one more signature, or with one replaced.
 pub(crate) struct Signed {
     pub file: Vec<u8>,
     pub replaced: bool,
     pub signatures: usize,
 }
 
-/// Signs a bundle that was verified to hold what it says, and puts the signature in its place.
-pub(crate) fn add<S: Source>(
-    file: &[u8],
-    bundle: &Verified<S>,
+/// Signatures with one more among them, or with one replaced.
+pub(crate) struct Joined {
+    pub signatures: Vec<Vec<u8>>,
+    pub replaced: bool,
+}
+
+/// Signs resources that were checked, and puts the signature in its place among those that are there.
+pub(crate) fn join(
+    name: &str,
+    resources: &Resources<'_>,
+    present: &[Vec<u8>],
     key: &PrivateKey,
     place: Place,
-) -> Result<Signed, Error> {
-    let (header_bytes, header) = (bundle.header_bytes(), bundle.header());
-    let statement = trust::statement_payload(&bundle.manifest().name, header_bytes, header);
-    let document = key.sign_statement(&statement);
-
+) -> Result<Joined, Error> {
+    let document = key.sign_statement(&trust::statement_over(name, resources));
     let own = Trust::Keys(vec![key.public_key().clone()]);
     let is_of_others = |signature: &Vec<u8>| {
         let one = std::slice::from_ref(signature);
-        matches!(trust::verify(header_bytes, header, one, &own, None), Err(TrustError::UntrustedKey { .. }))
+        matches!(trust::verify_over(resources, one, &own, None), Err(TrustError::UntrustedKey { .. }))
     };
-    let mut signatures: Vec<Vec<u8>> = bundle.signatures().iter().filter(|s| is_of_others(s)).cloned().collect();
-    let replaced = signatures.len() < bundle.signatures().len();
+    let mut signatures: Vec<Vec<u8>> = present.iter().filter(|s| is_of_others(s)).cloned().collect();
+    let replaced = signatures.len() < present.len();
     match place {
         Place::First => signatures.insert(0, document),
         Place::Last => signatures.push(document),
     }
     if signatures.len() > trust::MAX_SIGNATURES {
-        return Err(pannier_bundle::Error::Trust(TrustError::TooManySignatures {
-            found: signatures.len(),
-            limit: trust::MAX_SIGNATURES,
-        })
-        .into());
+        let (found, limit) = (signatures.len(), trust::MAX_SIGNATURES);
+        return Err(pannier_bundle::Error::Trust(TrustError::TooManySignatures { found, limit }).into());
     }
-    let file = write::with_signatures(file, &signatures)?;
-    Ok(Signed { file, replaced, signatures: signatures.len() })
+    Ok(Joined { signatures, replaced })
 }
 
 /// Writes the new file in place or where `-o` says, and says so. The answer goes where the bundle does not.

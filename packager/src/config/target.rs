@@ -1,7 +1,7 @@
 //! One thing to build, with every setting decided: flags, then `PACKAGER_*`, then `packager.toml`, then defaults.
 
 use super::{Config, FILE_NAME, InputConfig, ModelConfig, OutputConfig, OutputContent};
-use crate::args::{BuildArgs, NamedConstant, NamedShape, Percent};
+use crate::args::{BuildArgs, BuildFormat, NamedConstant, NamedShape, Percent};
 use crate::error::Error;
 use crate::suggest;
 use std::collections::BTreeMap;
@@ -20,7 +20,9 @@ pub struct Target {
     pub name: String,
     /// The ONNX file.
     pub source: PathBuf,
-    /// Where the bundle goes.
+    /// What is written.
+    pub format: BuildFormat,
+    /// Where it goes.
     pub output: PathBuf,
     /// Semantic version.
     pub version: String,
@@ -103,7 +105,7 @@ fn for_model(args: &BuildArgs, model: &Path, config: Option<&Config>, folder: &P
             let name = default_name(model);
             let mut target = Target::new(&name, &ModelConfig::default(), model.to_owned(), folder);
             // Nothing says where: where the command runs, as a compiler does.
-            target.output = PathBuf::from(format!("{name}.pannier"));
+            target.output = file_name(&name, target.format);
             target
         }
     };
@@ -173,6 +175,7 @@ impl ModelConfig {
             }
         }
         take(&mut merged.source, &variant.source);
+        take(&mut merged.format, &variant.format);
         take(&mut merged.version, &variant.version);
         take(&mut merged.description, &variant.description);
         take(&mut merged.licence, &variant.licence);
@@ -208,10 +211,12 @@ impl Target {
                 *labels = folder.join(&*labels);
             }
         }
+        let format = entry.format.unwrap_or_default();
         let mut target = Target {
             name: name.to_owned(),
             source,
-            output: resolved(&entry.output).unwrap_or_else(|| folder.join(format!("{name}.pannier"))),
+            format,
+            output: resolved(&entry.output).unwrap_or_else(|| folder.join(file_name(name, format))),
             version: entry.version.clone().unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
             description: entry.description.clone().unwrap_or_default(),
             licence: entry.licence.clone().unwrap_or_default(),
@@ -234,12 +239,16 @@ impl Target {
     }
 
     fn overridden(mut self, args: &BuildArgs) -> Result<Target, Error> {
+        let folder = folder_of(&self.output);
+        // A name from the configuration is that of the format there: a module does not replace the bundle.
+        let default_output = self.output == folder.join(file_name(&self.name, self.format))
+            || args.format.is_some_and(|format| format != self.format);
         if let Some(name) = &args.name {
-            let default_output = self.output == folder_of(&self.output).join(format!("{}.pannier", self.name));
-            if default_output {
-                self.output = folder_of(&self.output).join(format!("{name}.pannier"));
-            }
             self.name.clone_from(name);
+        }
+        self.format = args.format.unwrap_or(self.format);
+        if default_output {
+            self.output = folder.join(file_name(&self.name, self.format));
         }
         if let Some(output) = &args.output {
             self.output.clone_from(output);
@@ -285,6 +294,11 @@ fn check_version(version: &str) -> Result<(), Error> {
             "three numbers, for example 1.0.0",
         )),
     }
+}
+
+/// The file's name where nothing says another.
+fn file_name(model: &str, format: BuildFormat) -> PathBuf {
+    PathBuf::from(format!("{model}.{}", format.extension()))
 }
 
 /// The name of a model that nobody named: its file's, in the letters that names may have.

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::{Context, input, interrupt, program, units};
 use pannier::{Options, Session, TractEngine};
 use pannier_bundle::manifest::{self, Manifest, Reproducibility};
-use pannier_bundle::trust::{self, Trust};
+use pannier_bundle::trust::{self, Trust, Verdict};
 use pannier_bundle::{Source as _, Verified, decode_versioned};
 use pannier_engine::Engine;
 use pannier_engine::golden::Golden;
@@ -27,12 +27,16 @@ pub struct Gathered<S> {
     pub trust_error: Option<Error>,
 }
 
-/// Reads everything but the weights. With somebody to trust, and if they vouch for it, also runs the golden cases.
+/// Reads everything but the weights of the bundle that was opened from `path`. With somebody to trust, and if they vouch for it, also runs the golden cases.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Bundle`], [`Error::Graph`]: it cannot be read. That it is not trusted is no error here.
-pub fn gather(path: &Path, trust: Option<&Trust>, context: &Context) -> Result<Gathered<input::BundleSource>, Error> {
-    let source = input::BundleSource::open(path)?;
+pub fn gather(
+    source: input::BundleSource,
+    path: &Path,
+    trust: Option<&Trust>,
+    context: &Context,
+) -> Result<Gathered<input::BundleSource>, Error> {
     let bundle = input::open_source(source.clone(), path)?;
     let judged = trust.map(|trust| {
         trust::verify(bundle.header_bytes(), bundle.header(), bundle.signatures(), trust, input::now_unix_s())
@@ -49,56 +53,76 @@ pub fn gather(path: &Path, trust: Option<&Trust>, context: &Context) -> Result<G
     let graph = program::graph(&bundle).map_err(in_file)?;
     let manifest = bundle.manifest();
     let labels = label_counts(&bundle).map_err(in_file)?;
-    let port = |port: &manifest::Port| Port {
-        name: port.name.clone(),
-        dtype: port.dtype.name(),
-        shape: port.shape.iter().map(dim).collect(),
-        kind: meaning::kind(&port.content),
-        meaning: meaning::words(&port.content, &labels),
-        description: port.description.clone(),
+    let (error, signers) = match &judged {
+        Some(Ok(verdict)) => (None, verdict),
+        Some(Err(error)) => (Some(error.to_string()), bundle.verdict()),
+        None => (None, bundle.verdict()),
     };
-    let verdict = match (&judged, trust) {
-        (None, _) => TrustVerdict::NotAsked,
-        (Some(Ok(_)), Some(Trust::AllowUnsigned)) => TrustVerdict::Allowed,
-        (Some(Ok(_)), _) => TrustVerdict::Trusted,
-        (Some(Err(_)), _) => TrustVerdict::Untrusted,
-    };
+    let trusted = TrustSummary::of(trust, error, signers);
     let mut golden = golden(&bundle).map_err(in_file)?;
-    if let (Some(golden), Some(trust), TrustVerdict::Trusted | TrustVerdict::Allowed) = (&mut golden, trust, verdict) {
+    if let (Some(golden), Some(trust), TrustVerdict::Trusted | TrustVerdict::Allowed) =
+        (&mut golden, trust, trusted.verdict)
+    {
         golden.result = Some(run_golden(source.clone(), trust, context)?);
     }
     let inspection = Inspection {
         schema: "pannier.dev/inspect/v1",
         bundle: path.display().to_string(),
+        format: "pannier",
         size_bytes: source.size_bytes(),
         model: model(manifest),
-        inputs: manifest.inputs.iter().map(port).collect(),
-        outputs: manifest.outputs.iter().map(port).collect(),
+        inputs: ports(&manifest.inputs, &labels),
+        outputs: ports(&manifest.outputs, &labels),
         sections: sections(&bundle),
         weights: weights(&graph),
         graph: operators(&graph),
-        memory: Memory {
-            peak_bytes: Some(manifest.envelope.peak_memory_bytes).filter(|bytes| *bytes > 0),
-            weight_bytes: manifest.envelope.weight_bytes,
-            deadline_ms: Some(manifest.envelope.deadline_ms).filter(|ms| *ms > 0),
-        },
+        memory: memory(manifest),
         engines: vec![preflight(&TractEngine::new(), &graph)],
         golden,
-        trust: TrustSummary {
-            verdict,
-            error: judged.as_ref().and_then(|judged| judged.as_ref().err()).map(ToString::to_string),
-            signers: match &judged {
-                Some(Ok(verdict)) => signatures::entries(verdict),
-                _ => signatures::entries(bundle.verdict()),
-            },
-        },
+        trust: trusted,
     };
     let trust_error =
         judged.and_then(Result::err).map(|error| in_file(Error::from(pannier_bundle::Error::Trust(error))));
     Ok(Gathered { inspection, bundle, graph, trust_error })
 }
 
-fn model(manifest: &Manifest) -> Model {
+impl TrustSummary {
+    /// What came out of judging the signatures by whom the caller trusts, if anybody: an error, or nothing to object to.
+    pub(crate) fn of(trust: Option<&Trust>, error: Option<String>, verdict: &Verdict) -> TrustSummary {
+        TrustSummary {
+            verdict: match (trust, &error) {
+                (None, _) => TrustVerdict::NotAsked,
+                (Some(_), Some(_)) => TrustVerdict::Untrusted,
+                (Some(Trust::AllowUnsigned), None) => TrustVerdict::Allowed,
+                (Some(_), None) => TrustVerdict::Trusted,
+            },
+            error,
+            signers: signatures::entries(verdict),
+        }
+    }
+}
+
+pub(crate) fn ports(ports: &[manifest::Port], label_counts: &[usize]) -> Vec<Port> {
+    let port = |port: &manifest::Port| Port {
+        name: port.name.clone(),
+        dtype: port.dtype.name(),
+        shape: port.shape.iter().map(dim).collect(),
+        kind: meaning::kind(&port.content),
+        meaning: meaning::words(&port.content, label_counts),
+        description: port.description.clone(),
+    };
+    ports.iter().map(port).collect()
+}
+
+pub(crate) fn memory(manifest: &Manifest) -> Memory {
+    Memory {
+        peak_bytes: Some(manifest.envelope.peak_memory_bytes).filter(|bytes| *bytes > 0),
+        weight_bytes: manifest.envelope.weight_bytes,
+        deadline_ms: Some(manifest.envelope.deadline_ms).filter(|ms| *ms > 0),
+    }
+}
+
+pub(crate) fn model(manifest: &Manifest) -> Model {
     Model {
         name: manifest.name.clone(),
         version: manifest.version.clone(),

@@ -1,9 +1,9 @@
 //! What is in a bundle, gathered once for the screen, for JSON and for the HTML page.
 
-mod gather;
+pub(crate) mod gather;
 mod html;
 mod meaning;
-mod text;
+pub(crate) mod text;
 mod treemap;
 
 pub use gather::{gather, tensors};
@@ -20,6 +20,8 @@ pub struct Inspection {
     pub schema: &'static str,
     /// The file.
     pub bundle: String,
+    /// `pannier`: a bundle.
+    pub format: &'static str,
     /// Its size.
     pub size_bytes: u64,
     /// What the manifest says of the model.

@@ -16,7 +16,7 @@ pub fn screen(report: &Inspection) -> String {
     if !model.description.is_empty() {
         text.push_str(&format!("{}\n", model.description));
     }
-    text.push_str(&about(report));
+    text.push_str(&about(model));
     text.push_str(&format!("\n{}{}", heading("Inputs"), ports(&report.inputs)));
     text.push_str(&format!("\n{}{}", heading("Outputs"), ports(&report.outputs)));
     text.push_str(&format!("\n{}{}", heading("Sections"), sections(&report.sections)));
@@ -26,8 +26,7 @@ pub fn screen(report: &Inspection) -> String {
     text
 }
 
-fn about(report: &Inspection) -> String {
-    let model = &report.model;
+pub(crate) fn about(model: &Model) -> String {
     let mut fields = Table::of_fields();
     if !model.licence.is_empty() {
         fields.field("licence", &model.licence);
@@ -45,7 +44,7 @@ fn about(report: &Inspection) -> String {
     fields.render()
 }
 
-fn ports(ports: &[Port]) -> String {
+pub(crate) fn ports(ports: &[Port]) -> String {
     let mut table = Table::of_fields();
     for port in ports {
         let shape: Vec<String> = port.shape.iter().map(Dim::to_string).collect();
@@ -111,10 +110,7 @@ fn weights(weights: &Weights) -> String {
 
 fn running(report: &Inspection) -> String {
     let mut fields = Table::of_fields();
-    let memory = &report.memory;
-    let peak = memory.peak_bytes.map_or("peak not stated".to_owned(), |peak| format!("at most {}", units::bytes(peak)));
-    let deadline = memory.deadline_ms.map_or(String::new(), |ms| format!(", {ms} ms a run"));
-    fields.field("memory", format!("{peak}, weights {}{deadline}", units::bytes(memory.weight_bytes)));
+    fields.field("memory", memory(&report.memory));
     for engine in &report.engines {
         fields.field(if engine == &report.engines[0] { "engines" } else { "" }, engine_line(engine));
     }
@@ -127,6 +123,12 @@ fn running(report: &Inspection) -> String {
         fields.field("tested on", report.model.target_hints.join(", "));
     }
     fields.render()
+}
+
+pub(crate) fn memory(memory: &Memory) -> String {
+    let peak = memory.peak_bytes.map_or("peak not stated".to_owned(), |peak| format!("at most {}", units::bytes(peak)));
+    let deadline = memory.deadline_ms.map_or(String::new(), |ms| format!(", {ms} ms a run"));
+    format!("{peak}, weights {}{deadline}", units::bytes(memory.weight_bytes))
 }
 
 fn engine_line(engine: &EngineAnswer) -> String {
@@ -176,7 +178,7 @@ fn golden_line(golden: Option<&GoldenSummary>, verdict: TrustVerdict) -> String 
     }
 }
 
-fn signatures(trust: &TrustSummary) -> String {
+pub(crate) fn signatures(trust: &TrustSummary) -> String {
     let mut fields = Table::of_fields();
     let why = trust.error.as_deref().unwrap_or_default();
     fields.field(
