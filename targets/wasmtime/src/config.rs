@@ -23,7 +23,8 @@ pub struct Config {
     /// Told what happens beside the results, for example that a cache file was rejected. Called on the thread that
     /// makes the sandbox or loads the model; it should return soon.
     pub on_event: Option<Arc<dyn Fn(Event) + Send + Sync>>,
-    /// A guest module instead of the one that this crate carries. It has to follow the plain ABI, version 1.
+    /// A guest module instead of the one that this crate carries. It has to follow the plain ABI, version 1. The flavour
+    /// above says nothing about it then.
     pub guest: Option<Vec<u8>>,
 }
 
@@ -104,7 +105,9 @@ impl Limits {
 pub struct LoadOptions {
     /// Seconds since 1970, for keys and policies that expire. `None`: not known, and what expires is refused.
     pub now_unix_s: Option<u64>,
-    /// Whether the golden cases are run at load, so that an engine that computes wrongly on this machine is found.
+    /// Whether the golden cases are run at load, so that an engine that computes wrongly on this machine is found. What
+    /// the engine made ready for the shapes of the cases is in the image then; without it, every fresh instance of a
+    /// model with symbolic shapes does that work again in its run.
     pub self_test: bool,
     /// Limits of this model.
     pub limits: Limits,

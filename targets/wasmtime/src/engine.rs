@@ -14,11 +14,17 @@ const TABLE_ELEMENTS_MAX: usize = 1 << 17;
 const INSTANCE_RECORD_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes that an instance wrote to its memory and that are set back by copying, in place, rather than given back to the
-/// system: the next instance there finds its pages mapped. A place that is free keeps that much at most.
+/// system: the next instance there finds its pages mapped. A place that is free keeps what its last instance wrote, and at
+/// most that much. Measured: a run in a fresh instance of the smallest model goes from 0.96 ms without to 0.21 ms, and
+/// its page faults from 110 to none; the larger models gain little from 16 MiB over this.
 const KEPT_MEMORY_BYTES: usize = 4 << 20;
 
 /// The same for the table of functions.
-const KEPT_TABLE_BYTES: usize = 256 << 10;
+const KEPT_TABLE_BYTES: usize = 1 << 20;
+
+/// Free places that stay as they are for the model that used them; with more of them, one that was used before is taken
+/// rather than a new one.
+const WARM_PLACES: u32 = 16;
 
 /// What the sandbox wants of wasmtime.
 pub(crate) fn configuration(config: &Config, max_instances: u32) -> wasmtime::Config {
@@ -29,6 +35,7 @@ pub(crate) fn configuration(config: &Config, max_instances: u32) -> wasmtime::Co
         .total_tables(max_instances)
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_core_instance_size(INSTANCE_RECORD_BYTES_MAX)
+        .max_unused_warm_slots(WARM_PLACES)
         .linear_memory_keep_resident(KEPT_MEMORY_BYTES)
         .table_keep_resident(KEPT_TABLE_BYTES)
         .pagemap_scan(Enabled::Auto);

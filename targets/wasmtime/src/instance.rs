@@ -145,7 +145,7 @@ impl Instance {
         index: u32,
         name: &str,
         shape: &[u8],
-        dtype: u32,
+        dtype: i32,
         bytes: &[u8],
     ) -> Result<(), Error> {
         let rank = self.size(shape.len() / 4)?;

@@ -8,23 +8,6 @@ use pannier::{DType, Inputs, Outputs, Tensor, TensorView};
 /// Most axes of an output.
 const RANK_MAX: u32 = 64;
 
-/// The number that ONNX gives to each element type (`TensorProto.DataType`).
-const ONNX_TYPES: [(DType, u32); 13] = [
-    (DType::F32, 1),
-    (DType::U8, 2),
-    (DType::I8, 3),
-    (DType::U16, 4),
-    (DType::I16, 5),
-    (DType::I32, 6),
-    (DType::I64, 7),
-    (DType::Bool, 9),
-    (DType::F16, 10),
-    (DType::F64, 11),
-    (DType::U32, 12),
-    (DType::U64, 13),
-    (DType::BF16, 16),
-];
-
 /// The given inputs in the model's order, `None` where one is not given.
 pub(crate) fn arrange<'v>(ports: &[Port], inputs: &'v Inputs<'_>) -> Result<Vec<Option<TensorView<'v>>>, Error> {
     let mut views = vec![None; ports.len()];
@@ -68,7 +51,7 @@ pub(crate) fn give(instance: &mut Instance, ports: &[Port], views: &[Option<Tens
             // No such tensor fits a linear memory: let the guest refuse the largest that it can be told.
             shape.extend(u32::try_from(*dim).unwrap_or(u32::MAX).to_le_bytes());
         }
-        instance.input(index, &port.name, &shape, onnx_type(view.dtype()), view.bytes())?;
+        instance.input(index, &port.name, &shape, view.dtype().onnx_number(), view.bytes())?;
     }
     Ok(())
 }
@@ -113,7 +96,8 @@ struct Place {
 impl Place {
     fn of(instance: &mut Instance, index: u32, port: &Port) -> Result<Place, Error> {
         let number = instance.ask("pannier_output_dtype", index)?;
-        let dtype = from_onnx(number).ok_or_else(|| no_tensor(port, format!("{number} is no element type")))?;
+        let dtype = DType::from_onnx_number(number.cast_signed())
+            .ok_or_else(|| no_tensor(port, format!("{number} is no element type")))?;
         let rank = instance.ask("pannier_output_rank", index)?;
         if rank > RANK_MAX {
             return Err(no_tensor(port, format!("it has {rank} axes, at most {RANK_MAX} are read")));
@@ -126,15 +110,6 @@ impl Place {
         let size_bytes = instance.ask("pannier_output_size", index)?;
         Ok(Place { dtype, shape, offset, size_bytes })
     }
-}
-
-fn onnx_type(dtype: DType) -> u32 {
-    // 0 is the type that ONNX calls undefined, which every guest refuses.
-    ONNX_TYPES.iter().find(|(known, _)| *known == dtype).map_or(0, |(_, number)| *number)
-}
-
-fn from_onnx(number: u32) -> Option<DType> {
-    ONNX_TYPES.iter().find(|(_, known)| *known == number).map(|(dtype, _)| *dtype)
 }
 
 fn no_tensor(port: &Port, reason: String) -> Error {

@@ -12,12 +12,14 @@ pub struct Report {
     pub flavour: Flavour,
     /// Whether the memory image came from the cache.
     pub from_cache: bool,
-    /// Size of the memory image in bytes, from its first to its last nonzero page. All instances of the model share it;
-    /// an instance owns what it writes.
+    /// Size of the memory image in bytes, as it is in the cache: without what is zero. All instances of the model share
+    /// it; an instance owns what it writes.
     pub image_bytes: u64,
     /// Size of the linear memory that a fresh instance has, in bytes.
     pub instance_bytes: u64,
-    /// Most bytes of linear memory that an instance may have.
+    /// Most bytes of linear memory that an instance may have: the strictest of the host's limits and of what the signed
+    /// envelope implies, which is three times the peak that it states, plus the size of the bundle, plus 16 MiB and the
+    /// guest's initial memory. 4 GiB where nothing is stated.
     pub memory_limit_bytes: u64,
     /// How long loading took.
     pub load: LoadTimes,

@@ -72,6 +72,15 @@ impl SandboxedSession {
         Ok(())
     }
 
+    /// Size of the instance's linear memory in bytes: what is counted against [`Limits::memory_bytes`]. It never shrinks.
+    /// 0 after the instance was lost.
+    ///
+    /// [`Limits::memory_bytes`]: crate::Limits::memory_bytes
+    pub fn memory_bytes(&self) -> u64 {
+        let bytes = self.instance.as_ref().map_or(0, |instance| instance.memory().len());
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// The model that it is of.
     pub fn model(&self) -> &SandboxedModel {
         &self.model
