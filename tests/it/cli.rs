@@ -6,5 +6,6 @@ mod examples;
 mod files;
 mod fixture;
 mod interrupting;
+mod permissions;
 mod schema;
 mod statuses;

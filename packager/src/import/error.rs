@@ -17,6 +17,14 @@ pub enum ImportError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file in which the model keeps tensors cannot be read.
+    #[error("cannot read `{location}`, in which the model keeps its tensors: {reason}")]
+    Data {
+        /// The file, as the model names it: seen from the model's folder.
+        location: String,
+        /// What the system says.
+        reason: String,
+    },
     /// A size or count is over a limit of the importer.
     #[error("the model has {found} {what}, at most {limit} are read")]
     Limit {
@@ -282,7 +290,7 @@ impl ImportError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            ImportError::Read { .. } => Code::InputMissing,
+            ImportError::Read { .. } | ImportError::Data { .. } => Code::InputMissing,
             ImportError::Limit { .. } => Code::Limit,
             ImportError::Malformed { .. } | ImportError::Invalid(_) => Code::InvalidModel,
             ImportError::Opset { .. } => Code::UnsupportedVersion,
@@ -299,6 +307,9 @@ impl ImportError {
                 Some("convert the model with onnx.version_converter, or export it again")
             }
             ImportError::Opset { .. } => Some("export the model with an older opset, or update the packager"),
+            ImportError::Data { .. } => {
+                Some("keep it beside the model, under the name that the model gives it, and readable")
+            }
             ImportError::Malformed { .. } => Some("check that the file is complete and that it is an .onnx file"),
             ImportError::Invalid(problems) if problems.iter().any(|problem| problem.why == Why::NoShape) => {
                 Some("state the shape with --shape NAME=1x3xheightxwidth")
@@ -334,8 +345,16 @@ impl Problems {
     }
 
     /// # Errors
-    /// What is not valid, else what is not supported, if there is anything.
+    /// The first file that cannot be read, else what is not valid, else what is not supported, if there is anything.
     pub(super) fn finish(self) -> Result<(), ImportError> {
+        let unread = self.invalid.iter().find_map(|problem| match &problem.why {
+            Why::External(ExternalWhy::Read { location, reason }) => Some((location.clone(), reason.clone())),
+            _ => None,
+        });
+        if let Some((location, reason)) = unread {
+            // One file may hold all tensors: it is one problem, and nothing of the model's.
+            return Err(ImportError::Data { location, reason });
+        }
         match self {
             Problems { invalid, .. } if !invalid.is_empty() => Err(ImportError::Invalid(invalid)),
             Problems { unsupported, .. } if !unsupported.is_empty() => Err(ImportError::Unsupported(unsupported)),

@@ -22,14 +22,14 @@ pub(super) fn read(entries: &[StringStringEntryProto], expected: u64, folder: Op
     }
     let folder = folder.ok_or(Why::External(ExternalWhy::NoFolder))?;
     let unreadable = |error: std::io::Error| {
-        Why::External(ExternalWhy::Read { location: location.to_owned(), reason: error.to_string() })
+        Why::External(ExternalWhy::Read { location: location.to_owned(), reason: crate::error::reason(&error) })
     };
     let path = resolve(folder, location).map_err(unreadable)?;
     let path = path.ok_or_else(|| Why::External(ExternalWhy::Escape(location.to_owned())))?;
     // Looked at before it is opened: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(&path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(unreadable(std::io::ErrorKind::InvalidInput.into()));
+        return Err(unreadable(std::io::Error::other("it is not a file")));
     }
     let mut file = File::open(&path).map_err(unreadable)?;
     let (found, needed) = (metadata.len(), offset.saturating_add(expected));

@@ -90,13 +90,13 @@ pub const TABLE: &[Bad] = &[
     bad("an element type of the future", Code::UnsupportedOperator, &["77"], |folder| good()
         .edit(|model| element_type(&mut graph(model).input[0], 77)).save(folder)),
 
-    bad("external data that is not there", Code::InvalidModel, &["weights.bin", "cannot be read"], |folder| external(folder, None, &[("location", "weights.bin")])),
+    bad("external data that is not there", Code::InputMissing, &["cannot read `weights.bin`"], |folder| external(folder, None, &[("location", "weights.bin")])),
     bad("external data in the folder above", Code::InvalidModel, &[".."], |folder| external(folder, None, &[("location", "../weights.bin")])),
     bad("external data above and back", Code::InvalidModel, &[".."], |folder| external(folder, None, &[("location", "sub/../../weights.bin")])),
     bad("external data at an absolute path", Code::InvalidModel, &["/etc/hostname"], |folder| external(folder, None, &[("location", "/etc/hostname")])),
     bad("external data without a location", Code::InvalidModel, &["location"], |folder| external(folder, None, &[("offset", "0")])),
     bad("external data with an empty location", Code::InvalidModel, &[], |folder| external(folder, None, &[("location", "")])),
-    bad("external data that is a folder", Code::InvalidModel, &["sub"], |folder| {
+    bad("external data that is a folder", Code::InputMissing, &["sub"], |folder| {
         std::fs::create_dir(folder.join("sub")).expect("a folder");
         external(folder, None, &[("location", "sub")])
     }),
@@ -105,14 +105,14 @@ pub const TABLE: &[Bad] = &[
     bad("external data of negative length", Code::InvalidModel, &["`length`"], |folder| external(folder, Some(24), &[("location", "weights.bin"), ("length", "-24")])),
     bad("external data of another length", Code::InvalidModel, &["16", "24"], |folder| external(folder, Some(24), &[("location", "weights.bin"), ("length", "16")])),
     #[cfg(unix)]
-    bad("external data behind a link out of the folder", Code::InvalidModel, &["weights.bin"], |folder| {
+    bad("external data behind a link out of the folder", Code::InvalidModel, &["`weights.bin` leads out"], |folder| {
         std::os::unix::fs::symlink("/dev/zero", folder.join("weights.bin")).expect("a link");
         external(folder, None, &[("location", "weights.bin")])
     }),
     #[cfg(unix)]
-    bad("external data behind a linked folder", Code::InvalidModel, &["sub/weights.bin"], |folder| {
-        std::os::unix::fs::symlink("..", folder.join("sub")).expect("a link");
-        external(folder, None, &[("location", "sub/weights.bin")])
+    bad("external data behind a linked folder", Code::InvalidModel, &["`sub/zero` leads out"], |folder| {
+        std::os::unix::fs::symlink("/dev", folder.join("sub")).expect("a link");
+        external(folder, None, &[("location", "sub/zero")])
     }),
 ];
 
