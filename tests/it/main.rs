@@ -3,6 +3,7 @@
 mod build;
 mod cli;
 mod conformance;
+mod format;
 mod hostile_onnx;
 mod import;
 mod models;

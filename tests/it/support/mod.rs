@@ -9,6 +9,7 @@ pub mod packager;
 pub mod paths;
 pub mod program;
 pub mod tensors;
+pub mod web;
 
 pub use onnx::Onnx;
 pub use packager::packager;

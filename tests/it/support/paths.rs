@@ -64,7 +64,7 @@ pub fn model(name: &str) -> PathBuf {
     folder
 }
 
-fn cache() -> PathBuf {
+pub(super) fn cache() -> PathBuf {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
     base.unwrap_or_else(home).join("pannier")
