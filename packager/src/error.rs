@@ -168,12 +168,6 @@ impl Error {
             Error::Write { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Some("this user may not write there: name another place, or see the folder's permissions".to_owned())
             }
-            Error::Read { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                Some("this user may not read it: see its permissions, and those of its folder".to_owned())
-            }
-            Error::Write { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                Some("this user may not write there: name another place, or see the folder's permissions".to_owned())
-            }
             Error::Read { .. } | Error::Write { .. } | Error::Interrupted | Error::Different => None,
             Error::Bundle(error) => error.hint().map(str::to_owned),
             Error::Key(error) => error.hint().map(str::to_owned),
@@ -227,7 +221,7 @@ impl From<crate::import::ImportError> for Error {
 }
 
 /// The operating system's reason without the number that Rust adds, which says nothing to people.
-pub(crate) pub(crate) fn reason(cause: &io::Error) -> String {
+pub(crate) fn reason(cause: &io::Error) -> String {
     let text = cause.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
