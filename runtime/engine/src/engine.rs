@@ -16,7 +16,7 @@ pub trait Engine: Send + Sync {
     /// Every node that it cannot run, each with the reason.
     fn supports(&self, graph: &Graph) -> Result<(), Vec<Unsupported>>;
 
-    /// Makes a graph ready to run.
+    /// Makes a graph ready to run. Asks the budget's watch between its steps, whatever the graph holds.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`], [`EngineError::InvalidGraph`], or a budget that cannot be kept.
@@ -40,11 +40,12 @@ pub trait Prepared: Send + Sync {
 pub struct RunBudget<'a> {
     /// Most bytes of intermediate and output tensors that may live at once. `None`: no limit.
     pub memory_bytes: Option<u64>,
-    /// Asked between operators whether to go on. `None`: always.
+    /// Asked between operators, and between the steps of preparing, whether to go on. `None`: always.
     pub watch: Option<&'a dyn Watch>,
 }
 
-/// Asked between operators: the deadline and the cancel button. The clock is the implementor's.
+/// Asked between operators and between the steps of preparing: the deadline and the cancel button. The clock is the
+/// implementor's.
 pub trait Watch: Sync {
     /// Whether to go on.
     ///
