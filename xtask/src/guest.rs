@@ -12,6 +12,9 @@ use crate::shell;
 /// The flavours with what they may use. A module that has relaxed SIMD runs nowhere else.
 const FLAVOURS: [(&str, &str); 2] = [("simd128", "+simd128"), ("relaxed-simd", "+simd128,+relaxed-simd")];
 
+/// What Cargo wants between flags in `CARGO_ENCODED_RUSTFLAGS`, the one variable that allows spaces in them.
+const ENCODED_SEPARATOR: &str = "\x1f";
+
 /// The profile in the root `Cargo.toml`.
 const PROFILE: &str = "guest";
 
@@ -26,7 +29,7 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
     let folder = environment::root().join("wasm/guest/dist");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     for (flavour, features) in FLAVOURS {
-        let raw = link(features, options)?;
+        let raw = link(flavour, features, options)?;
         let place = |name: String| folder.join(name);
         update(&place(format!("raw-{flavour}.wasm")), &raw)?;
         update(&place(format!("pannier-guest-{flavour}.wasm")), &pannier_wasm_module::plain(&raw)?)?;
@@ -36,28 +39,30 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
 }
 
 /// Links the guest and returns the module.
-fn link(features: &str, options: &[&str]) -> Result<Vec<u8>> {
+fn link(flavour: &str, features: &str, options: &[&str]) -> Result<Vec<u8>> {
+    // Cargo tells artefacts of different flags apart, but not where one of them is `--remap-path-prefix`: in one folder the
+    // flavours would overwrite each other's, and compile everything each time.
+    let target_dir = environment::target_dir()?.join(format!("guest-{flavour}"));
     let mut rustc = cargo();
-    // An encoded set of flags of the caller's would win over this one.
-    rustc.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", rustflags(features)?);
+    rustc.env("CARGO_ENCODED_RUSTFLAGS", rustflags(features)?.join(ENCODED_SEPARATOR));
     rustc.args(["rustc", "--package", "pannier-guest", "--lib", "--crate-type", "cdylib"]);
-    rustc.args(["--target", wasm::TARGET, "--profile", PROFILE]).args(options);
+    rustc.arg("--target-dir").arg(&target_dir).args(["--target", wasm::TARGET, "--profile", PROFILE]).args(options);
     shell::run(&mut rustc)?;
-    let module = environment::target_dir()?.join(wasm::TARGET).join(PROFILE).join("pannier_guest.wasm");
+    let module = target_dir.join(wasm::TARGET).join(PROFILE).join("pannier_guest.wasm");
     fs::read(&module).with_context(|| module.display().to_string())
 }
 
 /// Instructions, the seed of random operators (see the guest's `entropy.rs`), and paths in panic messages that are the
 /// same on every machine: what is cached for a guest is keyed by the digest of its bytes. Paths of this workspace are
 /// relative anyway.
-fn rustflags(features: &str) -> Result<String> {
+fn rustflags(features: &str) -> Result<[String; 5]> {
     let home = match std::env::var_os("CARGO_HOME").filter(|folder| !folder.is_empty()) {
         Some(home) => PathBuf::from(home),
         None => PathBuf::from(std::env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
     };
-    let sources = home.join("registry/src");
-    let remap = format!("--remap-path-prefix={}=crates", sources.display());
-    Ok(format!(r#"-C target-feature={features} --cfg getrandom_backend="custom" {remap}"#))
+    let features = format!("target-feature={features}");
+    let remap = format!("--remap-path-prefix={}=crates", home.join("registry/src").display());
+    Ok(["-C".into(), features, "--cfg".into(), r#"getrandom_backend="custom""#.into(), remap])
 }
 
 /// Writes the file if it is not what it should be, so that what is built from it stays fresh.

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::guest::Guest;
 use crate::model::{Model, Output};
 use crate::options::{self, LoadOptions};
-use crate::{dtype, text};
+use crate::text;
 
 /// Version of the ABI. It changes when a host that keeps to the old one would fail.
 const VERSION: u32 = 1;
@@ -147,7 +147,7 @@ pub extern "C" fn pannier_outputs() -> u32 {
 /// Element type of an output; 0 if there is no such output.
 #[unsafe(no_mangle)]
 pub extern "C" fn pannier_output_dtype(index: u32) -> u32 {
-    output(index, 0, |output| dtype::to_onnx(output.tensor.dtype()))
+    output(index, 0, |output| output.tensor.dtype().onnx_number().unsigned_abs())
 }
 
 /// Number of dimensions of an output.
@@ -228,13 +228,7 @@ fn explain_trap() {
     if GUEST.with(|guest| guest.try_borrow_mut().is_ok()) {
         return;
     }
-    text::leave_final(|| {
-        #[cfg(target_family = "wasm")]
-        if let Some(size_bytes) = crate::allocator::refused_bytes() {
-            return Failure::new(Code::MemoryBudget, format!("there is no memory for {size_bytes} bytes"));
-        }
-        Failure::new(Code::Failed, "a call did not come to its end")
-    });
+    text::leave_final(|| Failure::new(Code::Failed, "a call did not come to its end"));
 }
 
 /// An index or a rank; one that does not fit is too large for anything.

@@ -19,7 +19,8 @@ static ALLOCATOR: Allocator = Allocator;
 ///
 /// Loading frees several times what it keeps: the bundle, compressed chunks, the self-test's tensors. An image of the
 /// memory afterwards holds every page that is not all zeros, so pages that nobody needs should be zeros, and no copy of
-/// the bundle should stay behind.
+/// the bundle should stay behind. Measured on five models: 23.3 instead of 38.5 MiB of such pages for the largest, 7.2
+/// instead of 16.1 for a small one, each within 1 MiB of what is in use; no difference in time could be told from noise.
 pub(crate) fn clearing<R>(work: impl FnOnce() -> R) -> R {
     CLEARING.store(true, Relaxed);
     let result = work();

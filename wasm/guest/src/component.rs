@@ -68,8 +68,7 @@ impl sessions::GuestSession for Stream {
     }
 
     fn run(&self, inputs: Vec<sessions::NamedTensor>) -> Result<Vec<sessions::NamedTensor>, sessions::Error> {
-        let outputs = self.session.run(take(inputs)?).map_err(Failure::from)?;
-        Ok(give(outputs))
+        run(&self.session, inputs)
     }
 
     fn step(&self, inputs: Vec<sessions::NamedTensor>) -> Result<Vec<sessions::NamedTensor>, sessions::Error> {
@@ -113,6 +112,16 @@ impl packed::Guest for Component {
     fn open() -> Result<packed::Session, sessions::Error> {
         Ok(Stream::handle(packed_session()?))
     }
+
+    fn run(inputs: Vec<sessions::NamedTensor>) -> Result<Vec<sessions::NamedTensor>, sessions::Error> {
+        run(packed_session()?.as_ref(), inputs)
+    }
+}
+
+/// Runs once, without a state.
+fn run(session: &Session, inputs: Vec<sessions::NamedTensor>) -> Result<Vec<sessions::NamedTensor>, sessions::Error> {
+    let outputs = session.run(take(inputs)?).map_err(Failure::from)?;
+    Ok(give(outputs))
 }
 
 /// The session that was loaded through the plain ABI when the component was made.

@@ -4,7 +4,6 @@ use pannier::manifest::{Content, Port};
 use pannier::{Dim, Rejected, Session, Verdict};
 use serde::Serialize;
 
-use crate::dtype;
 use crate::flavour;
 
 /// The document that `pannier_describe` leaves as the text. Its fields are specified in `ABI.md`.
@@ -29,7 +28,7 @@ pub(crate) struct Description<'a> {
 struct PortView<'a> {
     name: &'a str,
     dtype: &'static str,
-    onnx_type: u32,
+    onnx_type: i32,
     shape: Vec<DimView<'a>>,
     description: &'a str,
     /// Index of the list of labels that the numbers are scores for.
@@ -130,7 +129,7 @@ impl<'a> PortView<'a> {
         PortView {
             name: &port.name,
             dtype: port.dtype.name(),
-            onnx_type: dtype::to_onnx(port.dtype),
+            onnx_type: port.dtype.onnx_number(),
             shape: port.shape.iter().map(DimView::of).collect(),
             description: &port.description,
             labels: labels(&port.content),

@@ -21,7 +21,6 @@ mod allocator;
 #[cfg(target_family = "wasm")]
 mod component;
 mod describe;
-mod dtype;
 #[cfg(target_family = "wasm")]
 mod entropy;
 mod failure;

@@ -8,7 +8,6 @@ use pannier_bundle::Source;
 use pannier_graph::AlignedBytes;
 
 use crate::describe::Description;
-use crate::dtype;
 use crate::failure::Failure;
 use crate::options::LoadOptions;
 
@@ -49,6 +48,7 @@ impl Model {
     }
 
     /// The session, for streams of their own.
+    #[cfg(target_family = "wasm")]
     pub(crate) fn session(&self) -> Rc<Session> {
         Rc::clone(&self.session)
     }
@@ -72,7 +72,7 @@ impl Model {
     pub(crate) fn input_data(&mut self, index: usize, dtype: u32, size_bytes: usize) -> Result<&mut [u8], Failure> {
         let (port, slot) = self.slot(index)?;
         slot.data = None;
-        let found = dtype::from_onnx(dtype);
+        let found = i32::try_from(dtype).ok().and_then(DType::from_onnx_number);
         let Some(dtype) = found.filter(|dtype| *dtype == port.dtype) else {
             let found = found.map_or_else(|| format!("type number {dtype}"), |dtype| dtype.name().to_owned());
             return Err(Failure::input(&port.name, format_args!("expected {}, found {found}", port.dtype.name())));

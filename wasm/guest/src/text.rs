@@ -2,8 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 
-use pannier::Code;
-
 use crate::failure::Failure;
 
 thread_local! {
@@ -17,11 +15,24 @@ pub(crate) fn leave(text: String) {
     TEXT.with_borrow_mut(|slot| *slot = text);
 }
 
-/// Leaves the reason why a call never returned. The first reason stays.
-pub(crate) fn leave_final(failure: impl FnOnce() -> Failure) {
+/// Leaves the reason why a call never returned: memory that was refused during it, or else what the caller knows. The first
+/// reason stays.
+pub(crate) fn leave_final(otherwise: impl FnOnce() -> Failure) {
     if !FINAL.replace(true) {
-        leave(failure().to_json());
+        leave(out_of_memory().unwrap_or_else(otherwise).to_json());
     }
+}
+
+/// Rust ends a program that lacks memory without a panic, and tract panics; both come from the same refusal.
+#[cfg(target_family = "wasm")]
+fn out_of_memory() -> Option<Failure> {
+    let size_bytes = crate::allocator::refused_bytes()?;
+    Some(Failure::new(pannier::Code::MemoryBudget, format!("there is no memory for {size_bytes} bytes")))
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn out_of_memory() -> Option<Failure> {
+    None
 }
 
 /// Where the text is, and its size in bytes. Valid until another one is left.
@@ -30,9 +41,10 @@ pub(crate) fn place() -> (*const u8, usize) {
 }
 
 /// From now on a panic leaves its message as the text: after the trap that follows, the host can still read it.
-#[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively, panics belong to the tests"))]
+/// Natively, panics belong to whoever runs the tests.
+#[cfg(target_family = "wasm")]
 pub(crate) fn leave_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        leave_final(|| Failure::new(Code::Failed, format!("the runtime panicked: {panic}")));
+        leave_final(|| Failure::new(pannier::Code::Failed, format!("the runtime panicked: {panic}")));
     }));
 }

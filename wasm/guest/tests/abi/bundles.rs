@@ -16,7 +16,7 @@ pub struct Model {
     pub deadline_ms: u32,
     /// The answer of the golden case with `[1, 1]`, twice. 0: no golden case.
     pub golden_answer: f32,
-    program: fn() -> (Program, Vec<Port>, Vec<Port>),
+    pub program: fn() -> (Program, Vec<Port>, Vec<Port>),
 }
 
 /// `y[n, 2] = x[n, 2] * 2`.
@@ -101,6 +101,6 @@ fn golden(answer: f32) -> Golden {
     Golden { tolerance: Tolerance { absolute: 1e-3, relative: 0.0 }, cases: vec![case] }
 }
 
-fn section(name: &str, bytes: Vec<u8>) -> SectionContent {
+fn section(name: &str, bytes: Vec<u8>) -> SectionContent<'static> {
     SectionContent { name: name.into(), bytes: bytes.into(), element_bytes: 1, cuts: vec![], critical: true }
 }

@@ -38,7 +38,7 @@ fn a_deadline_in_the_manifest_is_left_to_the_host() {
 #[test]
 fn a_stream_keeps_its_state_until_it_is_reset() {
     let host = Host::with(&bundle(&ACCUMULATOR));
-    let mut step = |value: f32| {
+    let step = |value: f32| {
         host.give(0, &[1], &[value]).unwrap();
         host.step().map(|()| host.outputs()[0].2[0])
     };
@@ -75,8 +75,8 @@ fn what_cannot_be_loaded_says_why_and_leaves_the_guest_usable() {
     let cases: &[(&str, &[u8], &str, u32, &str)] = &[
         ("nobody is trusted", &good, "", 0, "E_UNSIGNED"),
         ("keys beside the permission to do without", &good, key, 1, "E_USAGE"),
-        ("a key that is none", &good, key, 0, "E_POLICY"),
-        ("a policy that is none", &good, "roles = 3", 0, "E_POLICY"),
+        ("a key that is none", &good, key, 0, "E_INVALID_KEY"),
+        ("a policy that is none", &good, "roles = 3", 0, "E_INVALID_POLICY"),
         ("a flag that is not known", &good, "", 1 | 1 << 7, "E_USAGE"),
         ("no bundle", b"", "", 1, "E_TRUNCATED"),
         ("not a bundle", b"not a bundle at all, but long enough for a preamble of one", "", 1, "E_CORRUPT"),
@@ -119,18 +119,18 @@ fn without_a_model_every_call_fails_and_none_panics() {
 #[test]
 fn numbers_that_do_not_fit_are_refused() {
     let host = Host::with(&bundle(&TWICE));
-    let absurd = u32::MAX;
+    const ABSURD: u32 = u32::MAX;
     let cases = [
         ("an index too large", Input { index: 1, ..Input::GOOD }, NoPlace::Shape),
-        ("an absurd index", Input { index: absurd, ..Input::GOOD }, NoPlace::Shape),
+        ("an absurd index", Input { index: ABSURD, ..Input::GOOD }, NoPlace::Shape),
         ("a rank too small", Input { shape: &[2], ..Input::GOOD }, NoPlace::Shape),
         ("a rank too large", Input { shape: &[1, 1, 2], ..Input::GOOD }, NoPlace::Shape),
         ("another type", Input { dtype: 11, size: 16, ..Input::GOOD }, NoPlace::Data),
         ("a type that does not exist", Input { dtype: 0, ..Input::GOOD }, NoPlace::Data),
-        ("an absurd type", Input { dtype: absurd, ..Input::GOOD }, NoPlace::Data),
+        ("an absurd type", Input { dtype: ABSURD, ..Input::GOOD }, NoPlace::Data),
         ("a size too small", Input { size: 4, ..Input::GOOD }, NoPlace::Data),
         ("a size too large", Input { size: usize::MAX, ..Input::GOOD }, NoPlace::Data),
-        ("a shape beyond all memory", Input { shape: &[absurd, absurd], size: 8, ..Input::GOOD }, NoPlace::Data),
+        ("a shape beyond all memory", Input { shape: &[ABSURD, ABSURD], size: 8, ..Input::GOOD }, NoPlace::Data),
     ];
     let mut failures = Vec::new();
     for (what, input, expected) in cases {
@@ -141,7 +141,7 @@ fn numbers_that_do_not_fit_are_refused() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(host.place(&Input::GOOD).is_ok());
-    for index in [0, 1, absurd] {
+    for index in [0, 1, ABSURD] {
         assert!(host.output_is_absent(index), "there is no output {index} before a run");
     }
 }
