@@ -7,7 +7,7 @@ use pannier_bundle::manifest::Port;
 use pannier_bundle::{Bundle, DecodeError, Manifest, Source, Trust, Verdict, Verified, decode_versioned};
 use pannier_engine::golden::{self, Golden, SelfTest};
 use pannier_engine::{Clock, Deadline, Engine, EngineError, Interrupt, MemoryUse, Prepared, Program, RunBudget, Watch};
-use pannier_graph::{AlignedBytes, Graph};
+use pannier_graph::{AlignedBytes, Graph, OPSET};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,6 +199,10 @@ fn undecodable_labels(why: DecodeError) -> Error {
 /// The manifest is what people and programs read, the graph is what runs: they must speak of the same thing.
 fn check_interface(graph: &Graph, manifest: &Manifest) -> Result<(), Error> {
     let differ = |port: String, expected: String, found: String| Err(Error::Interface { port, expected, found });
+    if manifest.opset != OPSET {
+        let error = pannier_bundle::Error::Version { what: "the operator set", found: manifest.opset, known: OPSET };
+        return Err(Error::Bundle(error));
+    }
     let (inputs, outputs) = (&graph.body.inputs, &graph.body.outputs);
     if inputs.len() != manifest.inputs.len() || outputs.len() != manifest.outputs.len() {
         let count = |inputs: usize, outputs: usize| format!("{inputs} and {outputs}");

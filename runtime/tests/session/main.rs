@@ -305,12 +305,13 @@ fn the_manifest_speaks_of_the_graph() {
         Session::from_program(program, manifest, &Options::default()).map(|_| ()).map_err(|error| error.code())
     };
     type Outcome = Result<(), Code>;
-    let cases: [(&str, Outcome, Outcome); 5] = [
+    let cases: [(&str, Outcome, Outcome); 6] = [
         ("same", with(&|_| {}), Ok(())),
         ("name", with(&|m| m.inputs[0].name = "z".into()), Err(Code::InvalidModel)),
         ("type", with(&|m| m.inputs[0].dtype = DType::F64), Err(Code::InvalidModel)),
         ("shape", with(&|m| m.inputs[0].shape = vec![]), Err(Code::InvalidModel)),
         ("count", with(&|m| m.outputs.clear()), Err(Code::InvalidModel)),
+        ("operator set", with(&|m| m.opset = 24), Err(Code::UnsupportedVersion)),
     ];
     for (name, found, expected) in cases {
         assert_eq!(found, expected, "{name}");
