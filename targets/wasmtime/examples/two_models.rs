@@ -107,7 +107,7 @@ fn answer(number: usize, model: &SandboxedModel, question: &Inputs<'_>) -> Resul
     Ok(())
 }
 
-/// The best class, where the manifest says that there are classes; else the shapes of the outputs.
+/// The best class, where the manifest says that there are classes; else the first numbers of each output.
 fn sentence(model: &SandboxedModel, outputs: &Outputs) -> String {
     for port in &model.manifest().outputs {
         let Content::Classes { labels } = &port.content else { continue };
@@ -118,8 +118,8 @@ fn sentence(model: &SandboxedModel, outputs: &Outputs) -> String {
             return format!("{} ({score:.3})", names.get(index).map_or("?", String::as_str));
         }
     }
-    let shapes: Vec<_> = outputs.iter().map(|(name, tensor)| format!("{name} {:?}", tensor.shape())).collect();
-    shapes.join(", ")
+    let tensors: Vec<_> = outputs.iter().map(|(name, tensor)| format!("{name} {tensor:?}")).collect();
+    tensors.join(", ")
 }
 
 /// The inputs of a bundle's golden cases.
