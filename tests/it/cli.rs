@@ -4,7 +4,7 @@ mod answers;
 mod documents;
 mod examples;
 mod files;
-mod fixture;
+pub mod fixture;
 mod interrupting;
 mod permissions;
 mod schema;

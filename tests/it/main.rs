@@ -9,5 +9,6 @@ mod import;
 mod models;
 mod oms;
 mod samples;
+mod sandbox;
 mod support;
 mod trust;

@@ -4,8 +4,9 @@
 //! picture becomes exactly the tensor of a case, what is printed must be what that answer says. The files differ from
 //! one folder of models to another, so nothing here knows what is in them but from the files themselves.
 
+use crate::support::examples::{self, BUNDLE};
 use crate::support::packager::Ran;
-use crate::support::{Failures, model, packager, project_root, temp_dir};
+use crate::support::{Failures, model, packager, temp_dir};
 use pannier::{Options, Session, Tensor, Trust};
 use pannier_packager::content::{Answer, Area, Case, CaseFile, Feed, Label, Reading, answer};
 use serde_json::Value;
@@ -152,17 +153,7 @@ impl Sampled {
     /// `packager build` with the example configuration beside the model's own files.
     fn build(name: &str) -> Sampled {
         let (model, workplace) = (model(name), temp_dir());
-        // The example last: it is the configuration that counts.
-        for source in [&model, &project_root().join("docs/examples").join(name)] {
-            for file in std::fs::read_dir(source).expect("the folder is readable") {
-                let file = file.expect("the folder is readable").path();
-                if file.extension().is_some_and(|end| end == "onnx" || end == "json" || end == "toml") {
-                    let copy = workplace.path().join(file.file_name().expect("a file has a name"));
-                    std::fs::copy(&file, copy).expect("the file is copied");
-                }
-            }
-        }
-        packager(workplace.path(), ["build", "-o", BUNDLE]).expect(0);
+        examples::build(name, workplace.path());
         let session = Session::open(workplace.path().join(BUNDLE), &Trust::AllowUnsigned, &Options::default());
         Sampled { session: session.unwrap_or_else(|error| panic!("{name}: {error}")), model, workplace }
     }
@@ -213,8 +204,6 @@ impl Sampled {
         })
     }
 }
-
-const BUNDLE: &str = "sampled.pannier";
 
 /// A region of a page, in its pixels.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::fixture::folder;
 use super::schema::violations;
-use crate::support::{Failures, packager, temp_dir};
+use crate::support::{Failures, packager, sandbox, temp_dir};
 use clap::CommandFactory;
 use pannier_packager::args::Cli;
 use serde_json::Value;
@@ -11,7 +11,9 @@ use serde_json::Value;
 const LINES: &[(&str, &str)] = &[
     ("approve", "approve model.pannier --key approver.pem --policy strict.toml -o approved.pannier"),
     ("bench", "bench model.pannier cases.npz --runs 3 --allow-unsigned"),
+    ("bench", "bench model.pannier cases.npz --runs 3 --allow-unsigned --sandbox"),
     ("build", "build --model-version 2.0.0"),
+    ("build", "build --format wasm -o model.wasm"),
     ("completions", "completions bash"),
     ("diff", "diff model.pannier retrained.pannier"),
     ("explain", "explain"),
@@ -24,6 +26,7 @@ const LINES: &[(&str, &str)] = &[
     ("key", "key show publisher.pub"),
     ("run", "run model.pannier notes.txt --key publisher.pub"),
     ("run", "run model.pannier cases.npz --key publisher.pub"),
+    ("run", "run model.pannier cases.npz --key publisher.pub --sandbox"),
     ("sign", "sign model.pannier --key publisher.pem"),
     ("unpack", "unpack model.pannier unpacked --key publisher.pub"),
     ("verify", "verify model.pannier --policy policy.toml --full --rebuild model.onnx"),
@@ -37,6 +40,7 @@ fn schema_of(verb: &str) -> Value {
 
 #[test]
 fn documents_are_what_their_schemas_say() {
+    sandbox::fast();
     let mut failures = Failures::default();
     for (verb, line) in LINES {
         failures.check(line, || {

@@ -1,7 +1,7 @@
 //! Help texts, and the examples in them.
 
 use super::fixture::{folder, redacted, run_line};
-use crate::support::{Failures, packager, temp_dir};
+use crate::support::{Failures, packager, sandbox, temp_dir};
 use clap::CommandFactory;
 use pannier_packager::args::Cli;
 
@@ -31,6 +31,8 @@ fn examples(command: &clap::Command) -> Vec<String> {
 
 #[test]
 fn every_command_has_two_examples_and_they_run() {
+    // Some of them run in the sandbox.
+    sandbox::fast();
     let mut failures = Failures::default();
     for (path, command) in commands() {
         // A command that only holds other commands has none.

@@ -5,7 +5,7 @@
 
 mod onnx_nodes;
 mod rows;
-mod subjects;
+pub mod subjects;
 
 use crate::support::Failures;
 use crate::support::tensors::compare;

@@ -1,8 +1,10 @@
 //! What runs bundles: one row for each pair of an engine and a target.
 
 use super::subjects::Subject;
+use crate::support::sandbox;
 use pannier::{Options, PublicKey, Session, Tensor, TractEngine, Trust};
 use pannier_engine::golden::Tolerance;
+use pannier_wasmtime::{LoadOptions, Sandbox, SandboxedModel};
 use std::sync::Arc;
 
 /// Tensors with their names.
@@ -61,12 +63,21 @@ impl Row {
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    vec![Row {
-        engine: "tract",
-        target: "native",
-        runner: Box::new(Native { engine: Arc::new(TractEngine::new()) }),
-        exceptions: &[],
-    }]
+    vec![
+        Row {
+            engine: "tract",
+            target: "native",
+            runner: Box::new(Native { engine: Arc::new(TractEngine::new()) }),
+            exceptions: &[],
+        },
+        Row { engine: "tract", target: "wasmtime", runner: Box::new(Sandboxed(sandbox::fast())), exceptions: &[] },
+        Row {
+            engine: "tract",
+            target: "wasmtime, deterministic",
+            runner: Box::new(Sandboxed(sandbox::deterministic())),
+            exceptions: &[],
+        },
+    ]
 }
 
 /// Runs in this process, on one engine, through the facade.
@@ -88,6 +99,25 @@ impl Opened for Session {
     fn run(&self, inputs: &Named) -> Result<Named, String> {
         let inputs: pannier::Inputs<'_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let outputs = Session::run(self, inputs).map_err(|error| error.to_string())?;
+        Ok(outputs.into_iter().collect())
+    }
+}
+
+/// Runs in a sandbox, each case in a fresh instance.
+struct Sandboxed(&'static Sandbox);
+
+impl Runner for Sandboxed {
+    fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String> {
+        // The self-test is on here, too.
+        let loaded = self.0.load(bundle, &Trust::Keys(vec![key.clone()]), &LoadOptions::default());
+        Ok(Box::new(loaded.map_err(|error| error.to_string())?))
+    }
+}
+
+impl Opened for SandboxedModel {
+    fn run(&self, inputs: &Named) -> Result<Named, String> {
+        let inputs: pannier::Inputs<'_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let outputs = SandboxedModel::run(self, inputs).map_err(|error| error.to_string())?;
         Ok(outputs.into_iter().collect())
     }
 }

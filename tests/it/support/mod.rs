@@ -3,11 +3,13 @@
 
 pub mod bundle;
 pub mod child;
+pub mod examples;
 pub mod npz;
 pub mod onnx;
 pub mod packager;
 pub mod paths;
 pub mod program;
+pub mod sandbox;
 pub mod tensors;
 pub mod web;
 

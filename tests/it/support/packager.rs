@@ -1,6 +1,6 @@
 //! Drives the `packager` binary.
 
-use super::project_root;
+use super::{project_root, sandbox};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -48,7 +48,7 @@ pub fn packager<A: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Ite
 }
 
 /// A `packager` command in `folder`, for tests that need more than arguments. Its environment holds no setting of the
-/// person who runs the tests: no colour, no terminal width, no `PACKAGER_*`.
+/// person who runs the tests: no colour, no terminal width, no `PACKAGER_*`, no cache of theirs.
 pub fn packager_command(folder: &Path) -> Command {
     let mut command = Command::new(packager_binary());
     command.current_dir(folder).stdin(Stdio::null());
@@ -59,6 +59,7 @@ pub fn packager_command(folder: &Path) -> Command {
         }
     }
     command.env("NO_COLOR", "1").env("COLUMNS", "120").env("LC_ALL", "C.UTF-8");
+    command.env("XDG_CACHE_HOME", sandbox::cache_home());
     command
 }
 

@@ -8,6 +8,7 @@ mod case;
 mod outcome;
 mod pool;
 mod report;
+mod sandboxed;
 mod worker;
 
 use crate::support::child::is_child;
@@ -16,6 +17,12 @@ use outcome::Outcome;
 use pannier_engine_tract::TractEngine;
 use pannier_packager::import::{self, ImportOptions};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Enough address space for every model of the tests, too little to trouble the machine.
+const NATIVE: pool::Work = pool::Work {
+    test: "conformance::onnx_nodes::onnx_node_tests_come_out_as_documented",
+    address_space_bytes: 6 << 30,
+};
 
 /// Set to `1` to write `docs/operators.md` anew.
 const BLESS: &str = "PANNIER_BLESS";
@@ -40,11 +47,11 @@ const WRAPS: &str =
 #[test]
 fn onnx_node_tests_come_out_as_documented() {
     if is_child() {
-        return worker::serve();
+        return worker::serve(worker::run);
     }
     let cases = case::all();
     let started = std::time::Instant::now();
-    let outcomes = pool::run(&cases.iter().map(|case| case.folder.clone()).collect::<Vec<_>>());
+    let outcomes = pool::run(&cases.iter().map(|case| case.folder.clone()).collect::<Vec<_>>(), NATIVE);
     let outcomes: BTreeMap<String, Outcome> = cases.iter().map(|case| case.name.clone()).zip(outcomes).collect();
     let totals = report::Totals::of(outcomes.values());
     eprintln!("onnx node tests: {totals} in {:.1} s", started.elapsed().as_secs_f64());

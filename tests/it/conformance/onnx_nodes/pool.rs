@@ -14,14 +14,17 @@ use std::time::Duration;
 /// Longest that one test may take before its process is killed. Its session has a deadline below that.
 const HARD_LIMIT: Duration = Duration::from_secs(30);
 
-/// Address space of a worker: enough for every model of the tests, too little to trouble the machine.
-const ADDRESS_SPACE_BYTES: u64 = 6 << 30;
-
-/// The test that calls [`run`], and [`worker::serve`] when it is a child.
-const TEST: &str = "conformance::onnx_nodes::onnx_node_tests_come_out_as_documented";
+/// What runs in the workers.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// The full name of the test that calls [`run`], and [`worker::serve`] when it is a child.
+    pub test: &'static str,
+    /// Address space of a worker.
+    pub address_space_bytes: u64,
+}
 
 /// Runs every test, as many at a time as there are processors. Outcomes are in the order of the folders.
-pub fn run(folders: &[PathBuf]) -> Vec<Outcome> {
+pub fn run(folders: &[PathBuf], work: Work) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(vec![None; folders.len()]);
     let workers = std::thread::available_parallelism().map_or(2, usize::from).min(folders.len());
@@ -32,7 +35,7 @@ pub fn run(folders: &[PathBuf]) -> Vec<Outcome> {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(folder) = folders.get(index) else { break };
-                    let outcome = ask(&mut worker, folder);
+                    let outcome = ask(&mut worker, folder, work);
                     outcomes.lock().expect("no thread panics")[index] = Some(outcome);
                 }
             });
@@ -43,8 +46,8 @@ pub fn run(folders: &[PathBuf]) -> Vec<Outcome> {
 }
 
 /// Has one test run, by a new worker if there is none alive.
-fn ask(slot: &mut Option<Worker>, folder: &Path) -> Outcome {
-    let worker = slot.get_or_insert_with(Worker::start);
+fn ask(slot: &mut Option<Worker>, folder: &Path, work: Work) -> Outcome {
+    let worker = slot.get_or_insert_with(|| Worker::start(work));
     let sent = writeln!(worker.stdin, "{}", folder.display()).and_then(|()| worker.stdin.flush());
     let answer =
         sent.map_err(|_| RecvTimeoutError::Disconnected).and_then(|()| worker.answers.recv_timeout(HARD_LIMIT));
@@ -66,9 +69,9 @@ struct Worker {
 }
 
 impl Worker {
-    fn start() -> Worker {
+    fn start(work: Work) -> Worker {
         let stderr = tempfile::tempfile().expect("a temporary file");
-        let mut child = this_test(TEST, ADDRESS_SPACE_BYTES)
+        let mut child = this_test(work.test, work.address_space_bytes)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr.try_clone().expect("a second handle"))

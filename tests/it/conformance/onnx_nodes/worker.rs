@@ -16,10 +16,10 @@ use std::time::Duration;
 pub const ANSWER: &str = "node-test-outcome: ";
 
 /// The life of a worker: a folder in, an outcome out, until standard input ends.
-pub fn serve() {
+pub fn serve(work: fn(&Path) -> Outcome) {
     for folder in std::io::stdin().lock().lines() {
         let folder = folder.expect("folders come in UTF-8");
-        let run = || run(Path::new(&folder));
+        let run = || work(Path::new(&folder));
         let outcome = std::panic::catch_unwind(run).unwrap_or_else(|payload| Outcome::Crashed {
             why: format!("panicked: {}", panic_message(payload.as_ref())),
         });
@@ -30,8 +30,8 @@ pub fn serve() {
 }
 
 /// What a session may use: a test of one operator needs next to nothing.
-const MEMORY_BYTES: u64 = 1 << 30;
-const DEADLINE: Duration = Duration::from_secs(10);
+pub const MEMORY_BYTES: u64 = 1 << 30;
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The `onnx` package's own tolerance (`onnx.backend.test.loader`).
 const TOLERANCE: Tolerance = Tolerance { absolute: 1e-7, relative: 1e-3 };
@@ -45,7 +45,8 @@ const WIDER: &[(&str, f32)] = &[
     ("test_gru_seq_length", 2e-6),
 ];
 
-fn tolerance(folder: &Path) -> Tolerance {
+/// What counts as the same answer in the test in this folder.
+pub fn tolerance(folder: &Path) -> Tolerance {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let wider = WIDER.iter().find(|(start, _)| name.starts_with(start));
     wider.map_or(TOLERANCE, |(_, absolute)| Tolerance { absolute: *absolute, ..TOLERANCE })
@@ -61,24 +62,52 @@ pub fn run(folder: &Path) -> Outcome {
     }
 }
 
-type Named = Vec<(String, Tensor)>;
+/// Tensors with their names.
+pub type Named = Vec<(String, Tensor)>;
 
 /// The answers of the model, and those that are expected.
 fn answers(folder: &Path) -> Result<(Named, Named), Outcome> {
-    let options = Options { memory_bytes: Some(MEMORY_BYTES), deadline: Some(DEADLINE), ..Options::default() };
-    let bundle = signed(&target("node-test", &folder.join("model.onnx"))).map_err(|error| refusal(&error))?;
-    let trust = Trust::Keys(vec![publisher().public_key().clone()]);
-    let session = Session::from_bytes(bundle, &trust, &options).map_err(|error| session_refusal(&error))?;
-
+    let session = session(bundle(folder)?).map_err(|error| session_refusal(&error))?;
+    let inputs = inputs(folder)?;
     let graph = case::read_model(folder).graph.unwrap_or_default();
-    let inputs = read_all(folder, "input", graph.input.iter().map(|value| value.name.clone()))?;
     let expected = read_all(folder, "output", graph.output.iter().map(|value| value.name.clone()))?;
-    let wanted: Inputs<'_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let outputs = session.run(wanted).map_err(|error| session_refusal(&error))?;
+    let outputs = session.run(views(&inputs)).map_err(|error| session_refusal(&error))?;
     Ok((outputs.into_iter().collect(), expected))
 }
 
-fn compare_all(outputs: &Named, expected: &Named, tolerance: Tolerance) -> Outcome {
+/// The model, packed and signed.
+///
+/// # Errors
+/// The outcome of a test whose model cannot be packed.
+pub fn bundle(folder: &Path) -> Result<Vec<u8>, Outcome> {
+    signed(&target("node-test", &folder.join("model.onnx"))).map_err(|error| refusal(&error))
+}
+
+/// The bundle in this process.
+///
+/// # Errors
+/// Those of [`Session::from_bytes`].
+pub fn session(bundle: Vec<u8>) -> Result<Session, pannier::Error> {
+    let options = Options { memory_bytes: Some(MEMORY_BYTES), deadline: Some(DEADLINE), ..Options::default() };
+    Session::from_bytes(bundle, &Trust::Keys(vec![publisher().public_key().clone()]), &options)
+}
+
+/// The inputs of the test.
+///
+/// # Errors
+/// The outcome of a test whose files cannot be read.
+pub fn inputs(folder: &Path) -> Result<Named, Outcome> {
+    let graph = case::read_model(folder).graph.unwrap_or_default();
+    read_all(folder, "input", graph.input.iter().map(|value| value.name.clone()))
+}
+
+/// The same, as a session takes them.
+pub fn views(inputs: &Named) -> Inputs<'_> {
+    inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect()
+}
+
+/// Whether every expected output is there and right.
+pub fn compare_all(outputs: &Named, expected: &Named, tolerance: Tolerance) -> Outcome {
     for (name, expected) in expected {
         let Some((_, output)) = outputs.iter().find(|(key, _)| key == name) else {
             return Outcome::Wrong { why: format!("no output `{name}`") };
