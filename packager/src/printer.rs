@@ -279,12 +279,10 @@ impl Drop for Progress<'_> {
             bar.finish_and_clear();
         }
         if self.last_line.get().is_some() {
-            self.printer.line(&format!(
-                "{}: {} after {:.1} s",
-                self.label,
-                self.so_far(),
-                self.started.elapsed().as_secs_f64()
-            ));
+            // Of a step without a measure there is nothing but the time.
+            let so_far = if self.total == Total::Unknown { "ended".to_owned() } else { self.so_far() };
+            let seconds = self.started.elapsed().as_secs_f64();
+            self.printer.line(&format!("{}: {so_far} after {seconds:.1} s", self.label));
         }
     }
 }
