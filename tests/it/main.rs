@@ -10,5 +10,6 @@ mod models;
 mod oms;
 mod samples;
 mod sandbox;
+mod standalone;
 mod support;
 mod trust;

@@ -1,6 +1,6 @@
 //! Sealed, signed bundles, made as `packager build --sign` makes them.
 
-use pannier_packager::args::{NamedConstant, NamedShape};
+use pannier_packager::args::{BuildFormat, NamedConstant, NamedShape};
 use pannier_packager::build;
 use pannier_packager::config::Target;
 use pannier_packager::sign::PrivateKey;
@@ -18,6 +18,7 @@ pub fn target(name: &str, source: &Path) -> Target {
     Target {
         name: name.to_owned(),
         source: source.to_owned(),
+        format: BuildFormat::Pannier,
         output: PathBuf::new(),
         version: "1.0.0".to_owned(),
         description: String::new(),
