@@ -80,7 +80,12 @@ fn ready_after_run(loaded: &SandboxedModel, model: &Model) -> Result<Value> {
 /// Instances that live at the same time: memory of each, and what the first two runs cost.
 fn live(loaded: &SandboxedModel, model: &Model) -> Result<Value> {
     let before = Memory::now()?;
-    let mut sessions = (0..LIVE).map(|_| Ok(loaded.session()?)).collect::<Result<Vec<_>>>()?;
+    let (mut sessions, mut made) = (Vec::new(), Vec::new());
+    for _ in 0..LIVE {
+        let started = Instant::now();
+        sessions.push(loaded.session()?);
+        made.push(milliseconds(started.elapsed()));
+    }
     let idle = Memory::now()?;
     let (mut times, mut faults) = ([vec![], vec![]], [vec![], vec![]]);
     for session in &mut sessions {
@@ -99,6 +104,8 @@ fn live(loaded: &SandboxedModel, model: &Model) -> Result<Value> {
     });
     Ok(json!({
         "instances": LIVE,
+        // All but the first take a place in the pool that nothing was in yet.
+        "made_ms": spread(&made)?,
         "idle": idle.each_since(&before),
         "after_run": ran.each_since(&before),
         "first_run": first?,

@@ -11,6 +11,7 @@ use super::Part;
 /// The text with fresh tables between the markers.
 pub fn insert(text: &str) -> Result<String> {
     let mut text = text.to_owned();
+    // A part that was never measured has no tables.
     for part in Part::ALL.into_iter().filter(|part| part.results_path().exists()) {
         let (marker, file) = (part.marker(), part.results_file());
         let begin =

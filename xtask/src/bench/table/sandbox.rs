@@ -28,20 +28,21 @@ pub fn render(results: &Value) -> Result<String> {
 
 fn ready(text: &mut String, models: &[Value]) -> Result<()> {
     text.push_str(
-        "| ms until a model is ready, isolated | fresh instance: median | 99 % | median, the one before has run | loading in a new instance | \
-         native session | process |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
+        "| until a model is ready, isolated | fresh instance µs: median | 99 % | median, the one before has run | median, in a new place | \
+         ms: loading in a new instance | native session | process |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for model in models {
         let instances = &model["instances"];
         let made = &instances["ready_ms"]["made"];
         writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {} | {} |",
             name(model)?,
-            ms(number(made, "p50")?),
-            ms(number(made, "p99")?),
-            ms(number(&instances["ready_after_run_ms"]["made"], "p50")?),
+            number(made, "p50")? * 1e3,
+            number(made, "p99")? * 1e3,
+            number(&instances["ready_after_run_ms"]["made"], "p50")? * 1e3,
+            number(&instances["live"]["made_ms"], "p50")? * 1e3,
             ms(number(&instances["sandbox_load_ms"], "prepare")?),
             ms(number(instances, "session_ms")?),
             ms(number(&instances["process"], "ready_ms")?),
