@@ -88,7 +88,8 @@ fn whom_a_file_is_from() {
         );
         Trust::Policy(Policy::from_toml(&text).expect("a policy"))
     };
-    let cases: [(&str, &[u8], Trust, Result<bool, Code>); 9] = [
+    type Case<'a> = (&'a str, &'a [u8], Trust, Result<bool, Code>);
+    let cases: [Case<'_>; 9] = [
         ("the publisher's", &file, trust(&publisher), Ok(true)),
         ("a stranger's key", &file, trust(&stranger), Err(Code::UntrustedKey)),
         ("anything goes", &file, Trust::AllowUnsigned, Ok(false)),

@@ -59,7 +59,7 @@ fn refuse_imports(component: &[u8]) -> Result<(), Error> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth = depth.saturating_add(1),
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(imports) if depth == 0 => {
-                for import in imports {
+                if let Some(import) = imports.into_iter().next() {
                     let name = import?.name.name.to_owned();
                     return Err(Error::Import { module: String::new(), name, kind: "interface" });
                 }

@@ -42,7 +42,7 @@ pub use exports::{Export, exports};
 pub use image::MemoryImage;
 pub use memory::memory_module;
 pub use plain::plain;
-pub use sections::{Kind, Section, append_section, custom_section, kind, last_section, sections};
+pub use sections::{Ending, Kind, Section, append_section, custom_section, kind, last_section, sections};
 pub use split::{MEMORY_IMPORT, Split, split};
 
 /// Size of a page of linear memory.

@@ -39,6 +39,9 @@ pub struct Section<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// All bytes before the section that ends a file, and its contents.
+pub type Ending<'a> = (&'a [u8], &'a [u8]);
+
 /// Says from the first eight bytes what this is. Never panics.
 ///
 /// # Errors
@@ -97,7 +100,7 @@ pub fn custom_section<'a>(wasm: &'a [u8], name: &str) -> Result<Option<&'a [u8]>
 ///
 /// # Errors
 /// Those of [`custom_section`]; [`Error::NotLast`] if other sections follow or the section's size is not in its shortest form.
-pub fn last_section<'a>(wasm: &'a [u8], name: &str) -> Result<Option<(&'a [u8], &'a [u8])>, Error> {
+pub fn last_section<'a>(wasm: &'a [u8], name: &str) -> Result<Option<Ending<'a>>, Error> {
     let Some(section) = one(sections(wasm)?, name)? else { return Ok(None) };
     let not_last = || Error::NotLast { name: name.to_owned() };
     let (before, end) = wasm.split_at_checked(section.range.start).ok_or_else(not_last)?;
