@@ -36,7 +36,6 @@ pub struct Cli {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Command {
     /// Write a packager.toml for a model
     Init(InitArgs),

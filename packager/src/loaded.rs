@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A verified model that is ready to run. Threads may run it at the same time.
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Loaded {
     /// In this process.
     Native(Session),

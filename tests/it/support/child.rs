@@ -17,8 +17,7 @@ pub fn this_test(name: &str, address_space_bytes: u64) -> Command {
     let limit = address_space_bytes / 1024;
     command.args(["-c", &format!("ulimit -v {limit} 2>/dev/null; exec \"$0\" \"$@\"")]);
     command.arg(std::env::current_exe().expect("the path of this program"));
-    // Slow tests, too: whoever starts a child has decided.
-    command.args(["--exact", name, "--include-ignored", "--nocapture", "--test-threads=1"]).env(MARKER, "1");
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(MARKER, "1");
     command
 }
 

@@ -15,7 +15,6 @@ const SANDBOXED: pool::Work = pool::Work {
 };
 
 #[test]
-#[ignore = "slow: part of `cargo xtask test --all`"]
 fn onnx_node_tests_come_out_in_the_sandbox_as_natively() {
     if is_child() {
         return worker::serve(agreement);
