@@ -67,7 +67,7 @@ pub fn load(args: &RunArgs, trust: Trust, printer: &Printer) -> Result<Sandboxed
 fn tell(event: &Event, printer: &Printer) {
     match event {
         Event::Compiling { .. } => {
-            printer.note("compiling the sandbox's guest for this machine; the next command finds it in the cache");
+            printer.note("compiling the sandbox's guest for this machine; with a cache this happens once");
         }
         Event::CacheRejected { path, why } => {
             printer.warn(format!("`{}` is not used and is made anew: {why}", path.display()));
