@@ -18,7 +18,10 @@ fn main() -> Result<()> {
 
     let mut session = loaded.session()?;
     model.case.check(&session.run(&model.case.inputs)?)?;
-    let latency_ms = latencies_ms(seconds.parse()?, || Ok(drop(session.run(&model.case.inputs)?)))?;
+    let latency_ms = latencies_ms(seconds.parse()?, || {
+        session.run(&model.case.inputs)?;
+        Ok(())
+    })?;
     println!("{}", serde_json::json!({ "load_ms": milliseconds(load), "latency_ms": latency_ms }));
     Ok(())
 }

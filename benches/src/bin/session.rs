@@ -17,7 +17,10 @@ fn main() -> Result<()> {
     let load = started.elapsed();
 
     model.case.check(&session.run(&model.case.inputs)?)?;
-    let latency_ms = latencies_ms(seconds.parse()?, || Ok(drop(session.run(&model.case.inputs)?)))?;
+    let latency_ms = latencies_ms(seconds.parse()?, || {
+        session.run(&model.case.inputs)?;
+        Ok(())
+    })?;
     let times = session.report().load;
     let document = serde_json::json!({
         "load_ms": milliseconds(load),

@@ -19,24 +19,24 @@ fn main() -> Result<()> {
         // One session for all threads: it is shared, and runs change nothing in it.
         let session = Session::open(&model.path, &model.trust, &untested())?;
         model.case.check(&session.run(inputs)?)?;
-        return measure(seconds, threads, || Ok(|| Ok(drop(session.run(inputs)?))));
+        return measure(seconds, threads, || Ok(|| Ok(session.run(inputs)?)));
     }
     let loaded = sandbox(&cache, "auto")?.load(&model.bytes()?, &model.trust, &LoadOptions::default())?;
     model.case.check(&loaded.run(inputs)?)?;
     match how.as_str() {
         // A fresh instance for every call.
-        "sandbox" => measure(seconds, threads, || Ok(|| Ok(drop(loaded.run(inputs)?)))),
+        "sandbox" => measure(seconds, threads, || Ok(|| Ok(loaded.run(inputs)?))),
         // An instance for every thread.
         "sandbox-kept" => measure(seconds, threads, || {
             let mut session = loaded.session()?;
-            Ok(move || Ok(drop(session.run(inputs)?)))
+            Ok(move || Ok(session.run(inputs)?))
         }),
         other => bail!("`{other}` is not a way to run"),
     }
 }
 
 /// Runs what each thread made for itself until the time is over, and prints how often all of them did.
-fn measure<R: FnMut() -> Result<()>>(
+fn measure<T, R: FnMut() -> Result<T>>(
     seconds: Duration,
     threads: usize,
     prepare: impl Fn() -> Result<R> + Sync,
@@ -44,7 +44,7 @@ fn measure<R: FnMut() -> Result<()>>(
     let gate = Barrier::new(threads + 1);
     let work = || -> Result<u64> {
         let prepared = prepare().and_then(|mut run| {
-            (0..WARM_UP_RUNS).try_for_each(|_| run())?;
+            (0..WARM_UP_RUNS).try_for_each(|_| run().map(drop))?;
             Ok(run)
         });
         gate.wait();

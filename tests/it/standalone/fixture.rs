@@ -112,8 +112,9 @@ fn same(found: &Value, expected: &Value) -> Result<(), String> {
         for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let (found, expected) = (found.as_f64().unwrap_or(f64::NAN), expected.as_f64().unwrap_or(f64::NAN));
             let difference = (found - expected).abs();
-            // Not `>`: NaN is different.
-            if !(difference <= ABSOLUTE + RELATIVE * expected.abs()) {
+            let same = difference <= ABSOLUTE + RELATIVE * expected.abs();
+            // A NaN is never the same.
+            if !same {
                 return Err(format!("{name}[{index}] is {found}, expected {expected}"));
             }
         }

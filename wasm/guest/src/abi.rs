@@ -1,6 +1,6 @@
 //! The plain ABI: what `ABI.md` specifies, as exported functions.
 //!
-//! Nothing here follows a pointer that the host gave. A pointer only names a buffer that [`Guest::allocate`] handed out,
+//! Nothing here follows a pointer that the host gave. A pointer only names a buffer that `Guest::allocate` handed out,
 //! so no number that the host gets wrong can touch memory that is not meant for it.
 
 use std::cell::RefCell;

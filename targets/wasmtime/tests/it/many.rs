@@ -26,11 +26,13 @@ fn ten_thousand_instances_leave_nothing_behind() {
         }
     };
     run(500);
-    let before = resident_bytes();
-    run(10_000);
-    let grown = resident_bytes().saturating_sub(before);
-    // Other tests run beside this one: what would be seen is 10,000 times a few KiB.
-    assert!(grown < 16 << 20, "{grown} bytes more after 10,000 instances");
+    // Other tests take memory beside this one for a while; what instances leave behind is seen each time.
+    let grown = [(); 4].map(|()| {
+        let before = resident_bytes();
+        run(2_500);
+        resident_bytes().saturating_sub(before)
+    });
+    assert!(grown.iter().any(|bytes| *bytes < 4 << 20), "{grown:?} bytes more after 2,500 instances each");
 }
 
 #[test]

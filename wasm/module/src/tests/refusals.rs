@@ -97,7 +97,8 @@ fn features_that_a_guest_must_not_use() {
 #[test]
 fn what_is_not_a_module() {
     let a_component = wat("(component)");
-    let transformations: [fn(&[u8]) -> Result<(), Error>; 4] = [
+    type Transformation = fn(&[u8]) -> Result<(), Error>;
+    let transformations: [Transformation; 4] = [
         |wasm| plain(wasm).map(drop),
         |wasm| split(wasm).map(drop),
         |wasm| component(wasm).map(drop),
