@@ -21,7 +21,7 @@ fn the_module_starts() {
 #[ignore = "needs the wasmtime command: cargo xtask test --all"]
 fn the_component_describes_its_model() {
     for built in [small(), magika()] {
-        let described = invoke(built, "component.wasm", "pannier:model/packed.describe()");
+        let described = invoke(built, "component.wasm", "describe()");
         assert!(described.contains(&format!("name: \"{}\"", built.name)), "{described}");
     }
 }
@@ -50,7 +50,7 @@ fn run(built: &Built, inputs: &Value) -> Value {
         format!("{{name: \"{name}\", tensor: {{element-type: {dtype}, shape: {shape}, data: {bytes:?}}}}}")
     });
     let tensors: Vec<String> = tensors.collect();
-    let answer = invoke(built, "component.wasm", &format!("pannier:model/packed.run([{}])", tensors.join(", ")));
+    let answer = invoke(built, "component.wasm", &format!("run([{}])", tensors.join(", ")));
     outputs(&answer)
 }
 
