@@ -1,17 +1,18 @@
-//! Time for the sandbox: what makes compiled code look up now and then, and what it asks when it does.
+//! Time for the sandbox: who runs until when, and the thread that stops them.
 
 use crate::error::Error;
+use crate::stop::StopFlag;
 use pannier::Interrupt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use wasmtime::{Engine, EngineWeak};
 
-/// How often compiled code looks up while it runs. A deadline is kept to within this time, plus the longest single
-/// instruction, which is a copy or fill of all of the memory.
+/// How often deadlines and callers are asked. A deadline is kept to within this time, plus the longest single instruction,
+/// which is a copy or fill of all of the memory.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Advances the engine's epoch every [`TICK`] while something runs, on a thread of its own that sleeps otherwise.
+/// Asks everything that runs every [`TICK`] whether it may go on, on a thread of its own that sleeps while nothing does.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
 }
@@ -23,61 +24,111 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    running: usize,
+    running: Vec<Arc<Run>>,
     /// Whether the thread waits without an end, and has to be woken.
     asleep: bool,
     stop: bool,
 }
 
-/// Says that something runs, until it is dropped.
-pub(crate) struct Running {
+/// A piece of work of one instance.
+pub(crate) struct Run {
     shared: Arc<Shared>,
+    watch: Watch,
+    flag: Arc<StopFlag>,
+    progress: Mutex<Progress>,
 }
 
+/// How far a run is. The flag changes only under its lock, so that nobody is stopped for the run before.
+#[derive(Default)]
+struct Progress {
+    ended: bool,
+    stopped: Option<Error>,
+}
+
+/// A piece of work that is under way, until this is dropped.
+pub(crate) struct Running(Arc<Run>);
+
 impl Ticker {
-    pub(crate) fn start(engine: &Engine) -> Result<Ticker, Error> {
+    pub(crate) fn start() -> Result<Ticker, Error> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let (engine, seen) = (engine.weak(), Arc::clone(&shared));
-        let spawned = thread::Builder::new().name("pannier-ticker".into()).spawn(move || tick(&engine, &seen));
+        let seen = Arc::clone(&shared);
+        let spawned = thread::Builder::new().name("pannier-ticker".into()).spawn(move || tick(&seen));
         spawned.map_err(|error| Error::Setup { reason: format!("cannot start a thread: {error}") })?;
         Ok(Ticker { shared })
     }
 
-    pub(crate) fn running(&self) -> Running {
-        let mut state = self.shared.lock();
-        state.running += 1;
-        if state.asleep {
-            self.shared.changed.notify_one();
-        }
-        drop(state);
-        Running { shared: Arc::clone(&self.shared) }
+    /// From now on the flag is set when the watch says so.
+    pub(crate) fn running(&self, flag: &Arc<StopFlag>, watch: Watch) -> Running {
+        Run::start(&self.shared, flag, watch)
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.lock().stop = true;
+        lock(&self.shared.state).stop = true;
         self.shared.changed.notify_one();
+    }
+}
+
+impl Running {
+    /// The work, for who wants to know later what became of it.
+    pub(crate) fn run(&self) -> Arc<Run> {
+        Arc::clone(&self.0)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.lock().running -= 1;
+        lock(&self.0.shared.state).running.retain(|run| !Arc::ptr_eq(run, &self.0));
+        let mut progress = lock(&self.0.progress);
+        progress.ended = true;
+        self.0.flag.clear();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics while it holds the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Run {
+    fn start(shared: &Arc<Shared>, flag: &Arc<StopFlag>, watch: Watch) -> Running {
+        let (shared, flag, progress) = (Arc::clone(shared), Arc::clone(flag), Mutex::default());
+        let run = Arc::new(Run { shared, watch, flag, progress });
+        let mut state = lock(&run.shared.state);
+        state.running.push(Arc::clone(&run));
+        if state.asleep {
+            run.shared.changed.notify_one();
+        }
+        drop(state);
+        Running(run)
+    }
+
+    /// More work of the same instance, on other terms, after this was cut short.
+    pub(crate) fn resume(&self, watch: Watch) -> Running {
+        Run::start(&self.shared, &self.flag, watch)
+    }
+
+    /// Why it was stopped, if it was.
+    pub(crate) fn stopped(&self) -> Option<Error> {
+        lock(&self.progress).stopped.clone()
+    }
+
+    fn ask(&self) {
+        // Asked before the lock is taken: how long a caller thinks is not known.
+        let Err(why) = self.watch.check() else { return };
+        let mut progress = lock(&self.progress);
+        if !progress.ended {
+            progress.stopped.get_or_insert(why);
+            self.flag.set();
+        }
     }
 }
 
-fn tick(engine: &EngineWeak, shared: &Shared) {
-    let mut state = shared.lock();
+/// Nothing in here panics while it holds a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tick(shared: &Shared) {
+    let mut state = lock(&shared.state);
     while !state.stop {
-        if state.running == 0 {
+        if state.running.is_empty() {
             state.asleep = true;
             state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.asleep = false;
@@ -85,11 +136,11 @@ fn tick(engine: &EngineWeak, shared: &Shared) {
         }
         drop(state);
         thread::sleep(TICK);
-        match engine.upgrade() {
-            Some(engine) => engine.increment_epoch(),
-            None => return,
+        let running = lock(&shared.state).running.clone();
+        for run in running {
+            run.ask();
         }
-        state = shared.lock();
+        state = lock(&shared.state);
     }
 }
 
@@ -112,7 +163,11 @@ impl Watch {
     /// # Errors
     /// [`Error::Deadline`], [`Error::Cancelled`].
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match self.caller.as_ref().map_or(Ok(()), |caller| caller.check()) {
+        // A caller that panics must not end the thread that everybody's deadline depends on.
+        let asked = |caller: &Arc<dyn pannier::Watch + Send + Sync>| {
+            catch_unwind(AssertUnwindSafe(|| caller.check())).unwrap_or(Err(Interrupt::Cancelled))
+        };
+        match self.caller.as_ref().map_or(Ok(()), asked) {
             Ok(()) => {}
             // The caller's own deadline: how long it was is not known here.
             Err(Interrupt::Deadline) => {

@@ -111,7 +111,7 @@ pub struct LoadOptions {
     pub self_test: bool,
     /// Limits of this model.
     pub limits: Limits,
-    /// Asked every few milliseconds whether to go on, for example an `Arc<Cancel>`.
+    /// Asked every few milliseconds whether to go on, for example an `Arc<Cancel>`; on another thread, which waits for the answer.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
 }
 
@@ -130,6 +130,6 @@ pub struct RunOptions {
     pub deadline: Option<Duration>,
     /// Most bytes that its outputs may have together.
     pub output_bytes: Option<u64>,
-    /// Asked every few milliseconds whether to go on, for example an `Arc<Cancel>`.
+    /// Asked every few milliseconds whether to go on, for example an `Arc<Cancel>`; on another thread, which waits for the answer.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
 }

@@ -45,7 +45,10 @@ pub(crate) fn configuration(config: &Config, max_instances: u32) -> wasmtime::Co
         .memory_init_cow(true)
         // A memory with a model in it is always worth an image, however large and sparse.
         .memory_guaranteed_dense_image_size(ADDRESS_SPACE_BYTES)
-        .epoch_interruption(true)
+        // For the word by which an instance is stopped, a memory of its own that is shared with the host.
+        .wasm_multi_memory(true)
+        .wasm_threads(true)
+        .shared_memory(true)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(cfg!(windows))

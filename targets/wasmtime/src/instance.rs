@@ -1,14 +1,14 @@
 //! One instance of the guest, and the plain ABI as typed calls. Nothing that comes back is believed.
 
-use crate::clock::{Running, Ticker, Watch};
+use crate::clock::{Run, Running, Ticker, Watch};
 use crate::error::{Error, GuestFault};
 use crate::limits::MemoryLimit;
+use crate::stop::StopFlag;
 use pannier_bundle::Code;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::{
-    Engine, Memory, Module, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmParams, WasmResults,
-};
+use wasmtime::{Engine, Memory, Module, PoolConcurrencyLimitError, Store, Trap, WasmParams, WasmResults};
 
 /// Version of the plain ABI that this crate speaks.
 pub(crate) const ABI_VERSION: u32 = 1;
@@ -29,19 +29,14 @@ const FLAG_SKIP_SELF_TEST: u32 = 2;
 
 /// An instance of the guest with a memory of its own.
 pub(crate) struct Instance {
-    store: Store<Host>,
+    store: Store<MemoryLimit>,
     instance: wasmtime::Instance,
     memory: Memory,
     /// The last text that was read as an error, to tell a new one from it.
     last_text: Option<Vec<u8>>,
-}
-
-/// What the host knows of an instance while it runs.
-struct Host {
-    memory: MemoryLimit,
-    watch: Watch,
-    /// Why it was stopped.
-    stopped: Option<Error>,
+    flag: Arc<StopFlag>,
+    /// The last piece of work.
+    run: Option<Arc<Run>>,
 }
 
 /// How an instance loads a bundle.
@@ -68,29 +63,22 @@ impl Instance {
         engine: &Engine,
         memory: &Module,
         shell: &Module,
+        flag: StopFlag,
         limit_bytes: u64,
         max_instances: u32,
     ) -> Result<Instance, Error> {
-        let host = Host { memory: MemoryLimit::new(limit_bytes), watch: Watch::default(), stopped: None };
-        let mut store = Store::new(engine, host);
-        store.limiter(|host| &mut host.memory);
-        store.epoch_deadline_callback(|mut context| {
-            let host = context.data_mut();
-            match host.watch.check() {
-                Ok(()) => Ok(UpdateDeadline::Continue(1)),
-                Err(why) => {
-                    host.stopped = Some(why);
-                    Ok(UpdateDeadline::Interrupt)
-                }
-            }
-        });
+        let mut store = Store::new(engine, MemoryLimit::new(limit_bytes));
+        store.limiter(|limit| limit);
+        let page = flag.page();
         let made = wasmtime::Instance::new(&mut store, memory, &[]).and_then(|holder| {
             let memory = holder.get_memory(&mut store, "memory");
             let memory = memory.ok_or_else(|| wasmtime::Error::msg("a memory module without memory"))?;
-            Ok((memory, wasmtime::Instance::new(&mut store, shell, &[memory.into()])?))
+            Ok((memory, wasmtime::Instance::new(&mut store, shell, &[memory.into(), page.into()])?))
         });
         match made {
-            Ok((memory, instance)) => Ok(Instance { store, instance, memory, last_text: None }),
+            Ok((memory, instance)) => {
+                Ok(Instance { store, instance, memory, last_text: None, flag: Arc::new(flag), run: None })
+            }
             Err(error) => Err(not_made(&error, store.data(), max_instances)),
         }
     }
@@ -101,11 +89,9 @@ impl Instance {
     /// [`Error::Deadline`], [`Error::Cancelled`]: there is no time for it at all.
     pub(crate) fn begin(&mut self, ticker: &Ticker, watch: Watch) -> Result<Running, Error> {
         watch.check()?;
-        let host = self.store.data_mut();
-        (host.watch, host.stopped) = (watch, None);
-        host.memory.forget();
-        let running = ticker.running();
-        self.store.set_epoch_deadline(1);
+        self.store.data_mut().forget();
+        let running = ticker.running(&self.flag, watch);
+        self.run = Some(running.run());
         Ok(running)
     }
 
@@ -209,9 +195,9 @@ impl Instance {
 
     /// What stopped a call. The instance is not to be used after this.
     fn failed(&mut self, error: &wasmtime::Error) -> Error {
-        let host = self.store.data_mut();
-        if let Some(stopped) = host.stopped.take().or_else(|| host.memory.refused()) {
-            return stopped;
+        let stopped = self.run.as_ref().and_then(|run| run.stopped());
+        if let Some(why) = stopped.or_else(|| self.store.data().refused()) {
+            return why;
         }
         let Some(trap) = error.downcast_ref::<Trap>() else { return Error::Setup { reason: format!("{error:#}") } };
         let trap = trap.to_string();
@@ -221,8 +207,7 @@ impl Instance {
 
     /// The message that a panic left before it trapped.
     fn last_words(&mut self) -> Option<String> {
-        self.store.data_mut().watch = Watch::start(Some(LAST_WORDS), None);
-        self.store.set_epoch_deadline(1);
+        let _running = self.run.as_ref()?.resume(Watch::start(Some(LAST_WORDS), None));
         let before = self.last_text.take();
         // No way through `call`: if this traps, too, there are no last words.
         let size = self.instance.get_typed_func::<(), u32>(&mut self.store, "pannier_text_size").ok()?;
@@ -286,19 +271,19 @@ impl Instance {
     }
 
     fn no_memory(&self, more_bytes: u64) -> Error {
-        let host = self.store.data();
-        host.memory.refused().unwrap_or_else(|| {
+        let limit = self.store.data();
+        limit.refused().unwrap_or_else(|| {
             let now = u64::try_from(self.memory.data_size(&self.store)).unwrap_or(u64::MAX);
-            host.memory.error(now.saturating_add(more_bytes))
+            limit.error(now.saturating_add(more_bytes))
         })
     }
 }
 
-fn not_made(error: &wasmtime::Error, host: &Host, max_instances: u32) -> Error {
+fn not_made(error: &wasmtime::Error, limit: &MemoryLimit, max_instances: u32) -> Error {
     if error.is::<PoolConcurrencyLimitError>() {
         return Error::Busy { max_instances };
     }
-    host.memory.refused().unwrap_or_else(|| Error::Setup { reason: format!("{error:#}") })
+    limit.refused().unwrap_or_else(|| Error::Setup { reason: format!("{error:#}") })
 }
 
 fn out_of_bounds(what: &'static str, offset: u32, size_bytes: u64, memory_bytes: usize) -> Error {

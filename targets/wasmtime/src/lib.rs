@@ -45,8 +45,9 @@
 //!
 //! # Time
 //!
-//! Compiled code looks up at each loop and each call whether a tick has passed; a thread that sleeps while nothing runs
-//! makes one every 5 ms, and at each tick the deadline and the caller's [`Watch`] are asked. A single copy or fill of
+//! Code of the guest checks at each loop and in each function that calls others whether it is to stop, and traps then. The
+//! checks are put in when the guest is split; what they look at is out of a model's reach. A thread that sleeps while nothing
+//! runs asks every deadline and every caller's [`Watch`] each 5 ms, so a watch should answer soon. A single copy or fill of
 //! memory is not interrupted, and the memory limit is what bounds it: memory that was never touched takes 0.7 ms per MiB
 //! (measured in a virtual machine with pages of 4 KiB), other memory a tenth of that. So a deadline is kept to within
 //! 100 ms whatever the guest does where its limit is 128 MiB or less; with more, a guest that fills all of it at once can
@@ -101,6 +102,7 @@ mod outputs;
 mod report;
 mod sandbox;
 mod session;
+mod stop;
 
 pub use config::{Cache, Config, Flavour, Limits, LoadOptions, RunOptions};
 pub use error::{Error, GuestFault};

@@ -10,6 +10,7 @@ use crate::files::Files;
 use crate::instance::{ABI_VERSION, Instance};
 use crate::limits::ADDRESS_SPACE_BYTES;
 use crate::model::SandboxedModel;
+use crate::stop::Free;
 use crate::{guest, load};
 use pannier::Trust;
 use pannier_wasm_module::PAGE_BYTES;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     base: Module,
     pub(crate) base_bytes: u64,
     pub(crate) ticker: Ticker,
+    stop_flags: Arc<Free>,
     pub(crate) flavour: Flavour,
     pub(crate) limits: Limits,
     pub(crate) files: Files,
@@ -69,7 +71,8 @@ impl Sandbox {
         let code_key = Key::of(&[b"code", &engine::settings(&engine), &source.digest()]);
         let Compiled { shell, base } = Compiled::new(&engine, &source, flavour, &files, &code_key)?;
         let inner = Inner {
-            ticker: Ticker::start(&engine)?,
+            ticker: Ticker::start()?,
+            stop_flags: Arc::default(),
             base_bytes: memory_bytes(&base),
             engine,
             shell,
@@ -117,7 +120,8 @@ impl Inner {
 
     /// An instance on a copy of this memory.
     pub(crate) fn instance(&self, memory: &Module, limit_bytes: u64) -> Result<Instance, Error> {
-        Instance::new(&self.engine, memory, &self.shell, limit_bytes, self.max_instances)
+        let flag = self.stop_flags.take(&self.engine)?;
+        Instance::new(&self.engine, memory, &self.shell, flag, limit_bytes, self.max_instances)
     }
 
     fn check_abi(&self) -> Result<(), Error> {

@@ -16,7 +16,7 @@
 //! - Input is validated before it is looked at, and what is returned was validated too.
 //! - Everything the guest knows between two calls is in its linear memory: what would put state elsewhere (a second mutable
 //!   global, tables that change, passive data) is refused, so that an image of the memory is an image of the instance.
-//! - Code is copied byte by byte. No function changes its index or its body.
+//! - Code is copied byte by byte, and no function changes its index. Only [`split`] adds to bodies: checks whether to stop.
 //!
 //! # What is deliberately absent
 //!
@@ -32,6 +32,7 @@ mod module;
 mod plain;
 mod sections;
 mod split;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +44,7 @@ pub use image::MemoryImage;
 pub use memory::memory_module;
 pub use plain::plain;
 pub use sections::{Ending, Kind, Section, append_section, custom_section, kind, last_section, sections};
-pub use split::{MEMORY_IMPORT, Split, split};
+pub use split::{MEMORY_IMPORT, STOP_IMPORT, Split, split};
 
 /// Size of a page of linear memory.
 pub const PAGE_BYTES: u64 = 64 * 1024;

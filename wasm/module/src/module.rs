@@ -11,6 +11,9 @@ use crate::{Error, Kind, kind, sections};
 /// What a guest may use: WebAssembly 2.0 and relaxed SIMD. One 32-bit memory that nobody shares, no threads, no garbage collector.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WasmFeatures::RELAXED_SIMD);
 
+/// What a shell may use: its second memory is shared with the host.
+pub(crate) const SHELL_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::MULTI_MEMORY).union(WasmFeatures::THREADS);
+
 /// A core module, section by section.
 #[derive(Debug, Clone)]
 pub(crate) struct Module<'a> {
@@ -31,7 +34,7 @@ impl<'a> Module<'a> {
         if kind(wasm)? == Kind::Component {
             return Err(Error::NotModule);
         }
-        validate(wasm)?;
+        validate(wasm, FEATURES)?;
         let parts = sections(wasm)?
             .into_iter()
             .map(|section| Part { id: section.id, name: section.name, body: Cow::Borrowed(section.body) })
@@ -92,6 +95,11 @@ impl<'a> Module<'a> {
 
     /// The module as bytes, validated again: a mistake made here is to be seen here.
     pub fn finish(self) -> Result<Vec<u8>, Error> {
+        self.finish_with(FEATURES)
+    }
+
+    /// The same for a module that may use more than a guest.
+    pub fn finish_with(self, features: WasmFeatures) -> Result<Vec<u8>, Error> {
         let size = self
             .parts
             .iter()
@@ -102,7 +110,7 @@ impl<'a> Module<'a> {
         for part in &self.parts {
             RawSection { id: part.id, data: &part.body }.append_to(&mut wasm);
         }
-        validate(&wasm)?;
+        validate(&wasm, features)?;
         Ok(wasm)
     }
 }
@@ -126,8 +134,8 @@ pub(crate) fn section_body(section: &impl Encode) -> Result<Vec<u8>, Error> {
     Ok(rest(&mut body)?.to_vec())
 }
 
-fn validate(wasm: &[u8]) -> Result<(), Error> {
-    Validator::new_with_features(FEATURES).validate_all(wasm)?;
+fn validate(wasm: &[u8], features: WasmFeatures) -> Result<(), Error> {
+    Validator::new_with_features(features).validate_all(wasm)?;
     Ok(())
 }
 

@@ -1,22 +1,28 @@
 //! Code apart from memory.
 
-use wasm_encoder::{EntityType, ImportSection, SectionId};
+use wasm_encoder::{EntityType, ImportSection, MemoryType, SectionId};
 use wasmparser::{FunctionBody, Global, Operator};
 
 use crate::memory::initial_image;
-use crate::module::{Module, section_body};
+use crate::module::{Module, SHELL_FEATURES, section_body};
 use crate::plain::make_plain;
+use crate::stop::add_checks;
 use crate::{Error, MemoryImage, Refusal};
 
-/// Module and field name of the memory that a shell imports.
+/// Module and field name of the memory that a shell imports first.
 pub const MEMORY_IMPORT: (&str, &str) = ("pannier", "memory");
+
+/// Module and field name of the shared memory of one page that a shell imports second. Only its first word counts: while it
+/// is not zero, code of the shell traps (`unreachable`) at the next loop or call. No other instruction of the shell reaches it.
+pub const STOP_IMPORT: (&str, &str) = ("pannier", "stop");
 
 /// A module's code and its memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Split {
-    /// The module without its memory, which it imports as [`MEMORY_IMPORT`], and without data. Compiled once, it works on
-    /// every memory that starts with `memory` or with what the module made of it.
+    /// The module without its memory, which it imports as [`MEMORY_IMPORT`], and without data; with checks whether it is to
+    /// stop, see [`STOP_IMPORT`]. Compiled once, it works on every memory that starts with `memory` or with what the module
+    /// made of it.
     pub shell: Vec<u8>,
     /// What the memory holds when the module is instantiated.
     pub memory: MemoryImage,
@@ -38,19 +44,17 @@ pub fn split(guest: &[u8]) -> Result<Split, Error> {
 
     let mut imports = ImportSection::new();
     // No maximum: how far a memory may grow is said where it is defined.
-    let ty = wasm_encoder::MemoryType {
-        minimum: memory.pages(),
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    };
-    imports.import(MEMORY_IMPORT.0, MEMORY_IMPORT.1, EntityType::Memory(ty));
+    let own =
+        MemoryType { minimum: memory.pages(), maximum: None, memory64: false, shared: false, page_size_log2: None };
+    let stop = MemoryType { minimum: 1, maximum: Some(1), shared: true, ..own };
+    imports.import(MEMORY_IMPORT.0, MEMORY_IMPORT.1, EntityType::Memory(own));
+    imports.import(STOP_IMPORT.0, STOP_IMPORT.1, EntityType::Memory(stop));
+    add_checks(&mut shell)?;
     shell.set(SectionId::Import, section_body(&imports)?);
     shell.remove(SectionId::Memory);
     shell.remove(SectionId::DataCount);
     shell.remove(SectionId::Data);
-    Ok(Split { shell: shell.finish()?, memory })
+    Ok(Split { shell: shell.finish_with(SHELL_FEATURES)?, memory })
 }
 
 fn refuse_other_state(module: &Module) -> Result<(), Error> {

@@ -2,8 +2,11 @@
 
 use crate::support::*;
 use pannier::manifest::Envelope;
-use pannier_wasmtime::{Cancel, Code, Config, Error, Limits, LoadOptions, RunOptions, Sandbox, SandboxedModel, Trust};
+use pannier_wasmtime::{
+    Cancel, Code, Config, Error, Interrupt, Limits, LoadOptions, RunOptions, Sandbox, SandboxedModel, Trust, Watch,
+};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const LOOP: &str = "(loop (br 0)) unreachable";
@@ -182,6 +185,25 @@ fn a_call_is_cancelled_half_way() {
     assert!(start.elapsed() < A_LONG_TIME, "{:?}", start.elapsed());
     // A button that was pressed before stops the call before it begins.
     assert_eq!(model.run_with(given([1.0, 2.0], 0.0), &options), Err(Error::Cancelled));
+}
+
+#[test]
+fn a_caller_that_panics_when_asked_cancels_its_own_run_and_no_other() {
+    /// Answers once, since a call asks before it begins.
+    struct Panics(AtomicBool);
+    impl Watch for Panics {
+        fn check(&self) -> Result<(), Interrupt> {
+            assert!(!self.0.swap(true, Ordering::Relaxed), "a caller's mistake");
+            Ok(())
+        }
+    }
+    let sandbox = Sandbox::new(&config(guest_with(&[("run", LOOP)]))).unwrap();
+    let model = load(&sandbox);
+    let options = RunOptions { watch: Some(Arc::new(Panics(AtomicBool::new(false)))), ..RunOptions::default() };
+    assert_eq!(model.run_with(given([1.0, 2.0], 0.0), &options), Err(Error::Cancelled));
+    // The thread that stops runs goes on.
+    let options = RunOptions { deadline: Some(Duration::from_millis(20)), ..RunOptions::default() };
+    assert_eq!(model.run_with(given([1.0, 2.0], 0.0), &options).unwrap_err().code(), Code::Deadline);
 }
 
 #[test]

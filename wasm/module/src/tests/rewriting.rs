@@ -63,13 +63,30 @@ fn plain_works_on_a_module_without_functions_of_its_own() {
 #[test]
 fn a_shell_imports_its_memory_and_has_no_data() {
     let split = split(&wat(RAW)).unwrap();
-    assert_eq!(import_count(&split.shell), 1);
+    assert_eq!(import_count(&split.shell), 2);
     assert_eq!(names(&split.shell), ["memory memory", "function pannier_abi", "function pannier_twice"]);
     let runs: Vec<_> = split.memory.runs().collect();
     assert_eq!(runs, [(66_000, b"\x02".as_slice()), (66_100, b"two")]);
     assert_eq!(split.memory.pages(), 2);
     assert!(!sections(&split.shell).unwrap().iter().any(|section| section.id == 11), "no data");
     assert_eq!(names(&memory_module(&split.memory, None).unwrap()), ["memory memory"]);
+}
+
+#[test]
+fn a_shell_looks_at_loops_and_before_calls_whether_to_stop() {
+    let functions = |check: &str| {
+        format!(
+            r#"(func $leaf (result i32) (local i64 f32) (i32.const 7))
+            (func (result i32) (local f64) {check} (call $leaf))
+            (func {check} (call_indirect (i32.const 0)))
+            (func (param i32) (loop {check} (drop (loop (result i32) {check} (br_if 1 (local.get 0)) (i32.const 1)))))
+            (func {check} (loop {check} (drop (call $leaf)) (br 0)))"#
+        )
+    };
+    let module = format!("(module (table 1 funcref) (memory 1) {})", functions(""));
+    let check = "(if (i32.load $stop (i32.const 0)) (then unreachable))";
+    let expected = format!("(module (table 1 funcref) (memory 1) (memory $stop 1 1 shared) {})", functions(check));
+    assert_eq!(bodies(&split(&wat(&module)).unwrap().shell), bodies(&wat(&expected)));
 }
 
 #[test]
