@@ -2,6 +2,7 @@
 
 use crate::args::TrustArgs;
 use crate::error::Error;
+use crate::standalone;
 use pannier_bundle::trust::{Policy, PublicKey, Trust, TrustError};
 use pannier_bundle::{Bundle, FileSource, Limits, Source, Verified};
 use std::io::Read;
@@ -84,7 +85,32 @@ impl Source for BundleSource {
 /// # Errors
 /// [`Error::Read`]; [`Error::Bundle`]: it is not well-formed.
 pub fn open(path: &Path) -> Result<Bundle<BundleSource>, Error> {
-    open_source(BundleSource::open(path)?, path)
+    open_source(bundle_source(path)?, path)
+}
+
+/// Opens the file of a command that takes bundles and nothing else.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Usage`]: it is a self-contained file.
+pub fn bundle_source(path: &Path) -> Result<BundleSource, Error> {
+    let source = BundleSource::open(path)?;
+    if standalone::starts_as_wasm(&source)? { Err(self_contained(path)) } else { Ok(source) }
+}
+
+/// Reads all of the file of a command that takes bundles and nothing else.
+///
+/// # Errors
+/// Those of [`bundle_source`].
+pub fn bundle_bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = read(path)?;
+    if standalone::is_wasm(&bytes) { Err(self_contained(path)) } else { Ok(bytes) }
+}
+
+fn self_contained(path: &Path) -> Error {
+    Error::usage_with_hint(
+        format!("{} is a self-contained WebAssembly file, and this command takes bundles", path.display()),
+        "it runs without Pannier: `packager inspect` shows how",
+    )
 }
 
 /// Opens the bundle in a source that was opened from `path`.

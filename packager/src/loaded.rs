@@ -107,7 +107,7 @@ impl Loaded {
             deadline: place.timeout,
             ..Options::default()
         };
-        let session = Session::from_source(input::BundleSource::open(&args.bundle)?, &trust, &options);
+        let session = Session::from_source(input::bundle_source(&args.bundle)?, &trust, &options);
         session.map(Loaded::Native).map_err(|error| Error::from(error).in_file(&args.bundle))
     }
 

@@ -27,7 +27,7 @@ enum Message {
 /// # Errors
 /// [`Error::Read`], [`Error::Sandbox`], [`Error::Interrupted`].
 pub fn load(args: &RunArgs, trust: Trust, printer: &Printer) -> Result<SandboxedModel, Error> {
-    let bundle = input::read(&args.bundle)?;
+    let bundle = input::bundle_bytes(&args.bundle)?;
     let (sender, messages) = mpsc::channel();
     let events = sender.clone();
     let config = Config {

@@ -46,20 +46,28 @@ pub fn is_wasm(file: &[u8]) -> bool {
     file.starts_with(&MAGIC)
 }
 
+/// Whether a source holds WebAssembly, by its first bytes.
+///
+/// # Errors
+/// Whatever the source returns.
+pub fn starts_as_wasm(source: &impl Source) -> Result<bool, pannier_bundle::Error> {
+    let mut start = [0; MAGIC.len()];
+    if source.size_bytes() < start.len() as u64 {
+        return Ok(false);
+    }
+    source.read_at(0, &mut start)?;
+    Ok(start == MAGIC)
+}
+
 /// All of a file that is WebAssembly; nothing of any other.
 ///
 /// # Errors
 /// Whatever the source returns; [`pannier_bundle::Error::Memory`] if it does not fit into memory.
 pub fn read_wasm(source: &impl Source) -> Result<Option<Vec<u8>>, pannier_bundle::Error> {
+    if !starts_as_wasm(source)? {
+        return Ok(None);
+    }
     let size_bytes = source.size_bytes();
-    let mut start = [0; MAGIC.len()];
-    if size_bytes < start.len() as u64 {
-        return Ok(None);
-    }
-    source.read_at(0, &mut start)?;
-    if start != MAGIC {
-        return Ok(None);
-    }
     let too_large = || pannier_bundle::Error::Memory { what: "the file".to_owned(), size_bytes };
     let mut file = vec![0; usize::try_from(size_bytes).map_err(|_| too_large())?];
     source.read_at(0, &mut file)?;
