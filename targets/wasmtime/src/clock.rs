@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// which is a copy or fill of all of the memory.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Ticks for which nothing has to run before the thread sleeps: waking it costs a run more than a tick costs the machine.
+const IDLE_TICKS: u32 = 20;
+
 /// Asks everything that runs every [`TICK`] whether it may go on, on a thread of its own that sleeps while nothing does.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
@@ -126,17 +129,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn tick(shared: &Shared) {
+    let mut idle_ticks = 0;
     let mut state = lock(&shared.state);
     while !state.stop {
-        if state.running.is_empty() {
+        if state.running.is_empty() && idle_ticks >= IDLE_TICKS {
             state.asleep = true;
             state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.asleep = false;
+            idle_ticks = 0;
             continue;
         }
         drop(state);
         thread::sleep(TICK);
         let running = lock(&shared.state).running.clone();
+        idle_ticks = if running.is_empty() { idle_ticks.saturating_add(1) } else { 0 };
         for run in running {
             run.ask();
         }
