@@ -1,0 +1,73 @@
+//! A convolution of each channel by itself.
+
+use super::{Conv, Run};
+use crate::kernel::depthwise::Depthwise;
+use crate::kernel::pointwise::Target;
+
+pub(super) fn packed_len(conv: &Conv) -> usize {
+    let lanes = conv.kernels.table.lanes;
+    let [height, width] = conv.shape.kernel;
+    conv.shape.out_channels.div_ceil(lanes) * lanes * (1 + height * width)
+}
+
+/// `[channels / LANES][1 + taps][LANES]`: bias, then taps. Channels beyond the last are zero.
+pub(super) fn pack(conv: &Conv, weights: &[f32], bias: impl Fn(usize) -> f32, packed: &mut [f32]) {
+    let lanes = conv.kernels.table.lanes;
+    let [height, width] = conv.shape.kernel;
+    let taps = height * width;
+    for (i, slot) in packed.iter_mut().enumerate() {
+        let (vector, lane) = (i / lanes, i % lanes);
+        let (channel, row) = (vector / (1 + taps) * lanes + lane, vector % (1 + taps));
+        *slot = if channel >= conv.shape.out_channels {
+            0.0
+        } else if row == 0 {
+            bias(channel)
+        } else {
+            weights[channel * taps + row - 1]
+        };
+    }
+}
+
+/// # Safety
+///
+/// The call was checked.
+pub(super) unsafe fn run(run: &Run<'_>) {
+    let s = &run.conv.shape;
+    let [out_h, out_w] = s.output();
+    let (y_axis, x_axis) = (s.axis(0), s.axis(1));
+    let pixel = run.input.stride();
+    let line = x_axis.len * pixel;
+    for (i, row) in run.rows.clone().enumerate() {
+        let (image, y) = (row / out_h, row % out_h);
+        let (first_line, end) = y_axis.inside(y);
+        let in_y = y_axis.position(y, first_line).unwrap_or(0);
+        // SAFETY: the first line is inside the image, or there is none and it is not read.
+        unsafe {
+            let dst = run.output.ptr().add(i * out_w * run.output.stride());
+            (run.conv.kernels.table.depthwise)(&Depthwise {
+                src: run.input.ptr().add((image * y_axis.len + in_y) * line),
+                line: line * y_axis.dilation,
+                pixel,
+                lines: end - first_line,
+                first_line,
+                weights: run.packed.as_ptr(),
+                kernel_h: y_axis.taps,
+                taps: x_axis.taps,
+                dilation: x_axis.dilation,
+                stride: x_axis.stride,
+                pad: x_axis.before,
+                in_w: x_axis.len,
+                target: Target {
+                    dst,
+                    stride: run.output.stride(),
+                    rows: out_w,
+                    cols: s.out_channels,
+                    row: row * out_w,
+                    col: 0,
+                    steps: run.steps,
+                },
+                finish: run.conv.kernels.table.finish,
+            });
+        }
+    }
+}

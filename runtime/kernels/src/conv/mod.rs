@@ -1,0 +1,271 @@
+//! Convolutions over images in channels-last order, each with the method that suits its shape.
+//!
+//! The method depends on the shape alone, never on the instruction set.
+
+mod depthwise;
+mod gather;
+mod implicit;
+mod planar;
+mod shape;
+mod transposed;
+
+pub use shape::ConvShape;
+pub use transposed::ConvTranspose;
+
+use crate::error::{KernelError, long_enough, same};
+use crate::kernels::Kernels;
+use crate::panels::{MAX_RUNS, Panels};
+use crate::step::{self, Step};
+use crate::view::{View, ViewMut};
+use core::ops::Range;
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// As a matrix product whose rows of A are pieces of the image, one per tap.
+    Implicit,
+    /// As a matrix product whose rows of A are gathered into scratch memory, for kernels of very many taps.
+    Gather,
+    /// Each channel by itself.
+    Depthwise,
+    /// From an image in planes (`[batch, channels, height, width]`), for the first layer.
+    Planar,
+}
+
+/// A convolution of one shape: `y = steps(w * x + bias)`. Weights are packed once.
+///
+/// # Shapes
+///
+/// Weights: ONNX's `[out_channels, in_channels / groups, height, width]`; input: `[batch * height * width, in_channels]`;
+/// output: `[batch * out_height * out_width, out_channels]`. A convolution made by [`Kernels::conv_planar`] takes
+/// `[batch * in_channels, height * width]` instead.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv {
+    kernels: Kernels,
+    shape: ConvShape,
+    method: Method,
+    /// The matrix product of one group; unused by depthwise convolutions.
+    panels: Panels,
+}
+
+impl Kernels {
+    /// A convolution of an image in channels-last order.
+    ///
+    /// # Errors
+    ///
+    /// `Range`: a kernel, stride, dilation or group count is zero or does not divide. `Overflow`: a size does not fit.
+    pub fn conv(&self, shape: ConvShape) -> Result<Conv, KernelError> {
+        shape.check()?;
+        let [height, width] = shape.kernel;
+        let method = if shape.groups > 1 && shape.group() == [1, 1] {
+            Method::Depthwise
+        } else if height * width > MAX_RUNS {
+            Method::Gather
+        } else {
+            Method::Implicit
+        };
+        self.conv_by(shape, method)
+    }
+
+    /// A convolution that reads an image in planes and writes one in channels-last order: the first layer of a network.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kernels::conv`]; `Range`: more than one group, or more lines of taps than fit.
+    pub fn conv_planar(&self, shape: ConvShape) -> Result<Conv, KernelError> {
+        shape.check()?;
+        if shape.groups != 1 {
+            return Err(KernelError::Range { what: "groups", value: shape.groups });
+        }
+        let runs = planar::runs(&shape);
+        if runs > MAX_RUNS {
+            return Err(KernelError::Range { what: "lines of taps", value: runs });
+        }
+        self.conv_by(shape, Method::Planar)
+    }
+
+    fn conv_by(&self, shape: ConvShape, method: Method) -> Result<Conv, KernelError> {
+        let [height, width] = shape.kernel;
+        let [inputs, outputs] = shape.group();
+        let panels = Panels::new(self.table, height * width * inputs, outputs)?;
+        crate::error::product("packed weights", &[panels.len(), shape.groups])?;
+        Ok(Conv { kernels: *self, shape, method, panels })
+    }
+}
+
+impl Conv {
+    /// The shape that it was made for.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Floats of the packed weights. They are read fastest where they start at a multiple of 64 bytes.
+    pub fn packed_len(&self) -> usize {
+        match self.method {
+            Method::Depthwise => depthwise::packed_len(self),
+            Method::Implicit | Method::Gather | Method::Planar => self.panels.len() * self.shape.groups,
+        }
+    }
+
+    /// Floats of scratch memory that a run needs. Two runs at a time need two of them.
+    pub fn scratch_len(&self) -> usize {
+        match self.method {
+            Method::Implicit => implicit::scratch_len(&self.shape),
+            Method::Gather => gather::scratch_len(self),
+            Method::Depthwise => 0,
+            Method::Planar => planar::scratch_len(&self.shape),
+        }
+    }
+
+    /// Packs weights and a bias per output channel.
+    ///
+    /// # Errors
+    ///
+    /// `Size`: weights, bias or `packed` do not have the right length.
+    pub fn pack(&self, weights: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
+        let s = &self.shape;
+        let [height, width] = s.kernel;
+        let [inputs, outputs] = s.group();
+        let taps = height * width;
+        same("weights", taps * inputs * s.out_channels, weights.len())?;
+        same("packed weights", self.packed_len(), packed.len())?;
+        if let Some(bias) = bias {
+            same("bias", s.out_channels, bias.len())?;
+        }
+        let bias = |channel: usize| bias.map_or(0.0, |bias| bias[channel]);
+        if self.method == Method::Depthwise {
+            depthwise::pack(self, weights, bias, packed);
+            return Ok(());
+        }
+        if self.panels.len() == 0 {
+            return Ok(());
+        }
+        for (group, packed) in packed.chunks_exact_mut(self.panels.len()).enumerate() {
+            let first = group * outputs;
+            self.panels.pack(
+                packed,
+                |n| bias(first + n),
+                |k, n| {
+                    let of_channel = &weights[(first + n) * inputs * taps..];
+                    // The order of k is that in which the method passes over the image.
+                    if self.method == Method::Planar {
+                        of_channel[k]
+                    } else {
+                        of_channel[k % inputs * taps + k / inputs]
+                    }
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Convolves all images.
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: shapes do not fit each other, or `scratch` is shorter than [`scratch_len`](Conv::scratch_len).
+    pub fn run(
+        &self,
+        input: View<'_>,
+        packed: &[f32],
+        output: ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        self.run_rows(0..self.rows(), input, packed, output, steps, scratch)
+    }
+
+    /// Rows of all output images: the unit by which a convolution can be shared between threads.
+    pub fn rows(&self) -> usize {
+        self.shape.batch * self.shape.output()[0]
+    }
+
+    /// As [`Conv::run`], for some rows of pixels: `output` has only those; input, operands of steps and the bits of the
+    /// result are those of the whole.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Conv::run`]; `Range`: there are no such rows.
+    pub fn run_rows(
+        &self,
+        rows: Range<usize>,
+        input: View<'_>,
+        packed: &[f32],
+        output: ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let s = &self.shape;
+        if rows.start > rows.end || rows.end > self.rows() {
+            return Err(KernelError::Range { what: "rows", value: rows.end });
+        }
+        let (in_rows, in_cols) = match self.method {
+            Method::Planar => (s.batch * s.in_channels, s.input[0] * s.input[1]),
+            Method::Implicit | Method::Gather | Method::Depthwise => (s.in_pixels(), s.in_channels),
+        };
+        same("rows of the input", in_rows, input.rows())?;
+        same("columns of the input", in_cols, input.cols())?;
+        same("rows of the output", rows.len() * s.output()[1], output.rows())?;
+        same("columns of the output", s.out_channels, output.cols())?;
+        long_enough("packed weights", self.packed_len(), packed.len())?;
+        long_enough("scratch memory", self.scratch_len(), scratch.len())?;
+        step::check(steps, s.out_pixels(), s.out_channels)?;
+        if output.is_empty() {
+            return Ok(());
+        }
+        let run = Run { conv: self, rows, input, packed, output, steps };
+        // SAFETY: every shape was compared above.
+        unsafe {
+            match self.method {
+                Method::Implicit => implicit::run(&run, scratch),
+                Method::Gather => gather::run(&run, scratch),
+                Method::Depthwise => depthwise::run(&run),
+                Method::Planar => planar::run(&run, scratch),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A checked call.
+struct Run<'a> {
+    conv: &'a Conv,
+    rows: Range<usize>,
+    input: View<'a>,
+    packed: &'a [f32],
+    output: ViewMut<'a>,
+    steps: &'a [Step<'a>],
+}
+
+impl Run<'_> {
+    /// The product of group `group` for the output pixels from `first` (of this call), `len` of them. Steps see absolute positions.
+    ///
+    /// # Safety
+    ///
+    /// The pixels exist; the packed weights are those of the convolution.
+    unsafe fn part<'b>(
+        &'b self,
+        group: usize,
+        first: usize,
+        len: usize,
+        steps: &'b [Step<'b>],
+    ) -> crate::panels::Part<'b> {
+        let panels = self.conv.panels;
+        let out_w = self.conv.shape.output()[1];
+        // SAFETY: inside the packed weights and the output.
+        unsafe {
+            crate::panels::Part {
+                table: self.conv.kernels.table,
+                panels,
+                range: 0..panels.count(),
+                packed: self.packed.as_ptr().add(group * panels.len()),
+                rows: len,
+                dst: self.output.ptr().add(first * self.output.stride() + group * self.conv.shape.group()[1]),
+                stride: self.output.stride(),
+                row: self.rows.start * out_w + first,
+                col: group * self.conv.shape.group()[1],
+                steps,
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Transposed convolution: one matrix product per row of the input, whose results are added into the windows of the output.
+
+use super::shape::ConvShape;
+use crate::error::{KernelError, long_enough, product, same};
+use crate::kernels::Kernels;
+use crate::matmul::MatMul;
+use crate::step::{self, Step};
+use crate::view::{View, ViewMut};
+
+/// A transposed convolution: the gradient of the convolution of the same [`ConvShape`], whose *output* is this one's input.
+///
+/// # Shapes
+///
+/// `shape` is that of the forward convolution: its `input` is what is computed here, its `output()` is what is given.
+/// Weights: ONNX's `[given_channels, made_channels, height, width]`; given: `[batch * h * w, out_channels]`; made:
+/// `[batch * H * W, in_channels]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvTranspose {
+    kernels: Kernels,
+    shape: ConvShape,
+    product: MatMul,
+}
+
+impl Kernels {
+    /// A transposed convolution of one group.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kernels::conv`]; `Range`: more than one group.
+    pub fn conv_transpose(&self, shape: ConvShape) -> Result<ConvTranspose, KernelError> {
+        shape.check()?;
+        if shape.groups != 1 {
+            return Err(KernelError::Range { what: "groups", value: shape.groups });
+        }
+        let [height, width] = shape.kernel;
+        let product = self.matmul(shape.out_channels, height * width * shape.in_channels)?;
+        crate::error::product("scratch memory", &[shape.output()[1], product.n()])?;
+        Ok(ConvTranspose { kernels: *self, shape, product })
+    }
+}
+
+impl ConvTranspose {
+    /// Floats of the packed weights, with a bias per channel.
+    pub fn packed_len(&self) -> usize {
+        self.product.packed_len() + self.shape.in_channels
+    }
+
+    /// Floats of scratch memory that a run needs.
+    pub fn scratch_len(&self) -> usize {
+        self.shape.output()[1] * self.product.n()
+    }
+
+    /// Packs weights and a bias per channel that is made.
+    ///
+    /// # Errors
+    ///
+    /// `Size`: weights, bias or `packed` do not have the right length.
+    pub fn pack(&self, weights: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
+        let made = self.shape.in_channels;
+        let taps = self.shape.kernel[0] * self.shape.kernel[1];
+        same("weights", product("weights", &[self.product.k(), self.product.n()])?, weights.len())?;
+        same("packed weights", self.packed_len(), packed.len())?;
+        let (biases, packed) = packed.split_at_mut(made);
+        match bias {
+            Some(bias) => {
+                same("bias", made, bias.len())?;
+                biases.copy_from_slice(bias);
+            }
+            None => biases.fill(0.0),
+        }
+        // Column (tap, channel) of row k is weights[k][channel][tap].
+        self.product.pack_with(None, packed, |k, n| weights[(k * made + n % made) * taps + n / made])
+    }
+
+    /// Computes all images.
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: shapes do not fit each other, or scratch is too short.
+    pub fn run(
+        &self,
+        given: View<'_>,
+        packed: &[f32],
+        mut made: ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let s = &self.shape;
+        let [given_h, given_w] = s.output();
+        same("rows of the input", s.out_pixels(), given.rows())?;
+        same("columns of the input", s.out_channels, given.cols())?;
+        same("rows of the output", s.in_pixels(), made.rows())?;
+        same("columns of the output", s.in_channels, made.cols())?;
+        long_enough("packed weights", self.packed_len(), packed.len())?;
+        long_enough("scratch memory", self.scratch_len(), scratch.len())?;
+        step::check(steps, made.rows(), made.cols())?;
+        let (biases, packed) = packed.split_at(s.in_channels);
+        for r in 0..made.rows() {
+            made.row_mut(r).copy_from_slice(biases);
+        }
+        let columns = self.product.n();
+        for row in 0..s.batch * given_h {
+            let (image, y) = (row / given_h, row % given_h);
+            let sums = ViewMut::dense(scratch, given_w, columns)?;
+            self.product.run(given.sub_rows(row * given_w, given_w), packed, sums, &[])?;
+            let sums = View::dense(scratch, given_w, columns)?;
+            self.scatter(image, y, sums, &mut made);
+        }
+        self.kernels.pointwise_in_place(made, steps)
+    }
+
+    /// Adds the sums of one row of the input, tap by tap.
+    fn scatter(&self, image: usize, y: usize, sums: View<'_>, made: &mut ViewMut<'_>) {
+        let s = &self.shape;
+        let (y_axis, x_axis) = (s.axis(0), s.axis(1));
+        for line in 0..y_axis.taps {
+            let Some(made_y) = y_axis.position(y, line) else { continue };
+            for x in 0..sums.rows() {
+                let row = sums.row(x);
+                for tap in 0..x_axis.taps {
+                    let Some(made_x) = x_axis.position(x, tap) else { continue };
+                    let from = &row[(line * x_axis.taps + tap) * s.in_channels..][..s.in_channels];
+                    let into = made.row_mut((image * y_axis.len + made_y) * x_axis.len + made_x);
+                    for (into, from) in into.iter_mut().zip(from) {
+                        *into += from;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Steps over a matrix: the only place where they are interpreted, whether after a product or on their own.
+
+use super::math;
+use crate::simd::Simd;
+use crate::step::{Activation, Operand, Step};
+use core::mem::MaybeUninit;
+
+/// Floats that are worked on at a time: they stay in the first-level cache from step to step.
+pub const TILE: usize = 1024;
+
+/// Aligned memory for one tile.
+#[repr(C, align(64))]
+pub struct Tile(pub MaybeUninit<[f32; TILE]>);
+
+impl Tile {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    #[inline(always)]
+    pub fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// What is written, and which part of the whole computation it is: operands are indexed by absolute row and column.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub dst: *mut f32,
+    pub stride: usize,
+    pub rows: usize,
+    pub cols: usize,
+    pub row: usize,
+    pub col: usize,
+    pub steps: &'a [Step<'a>],
+}
+
+/// Steps over a matrix of any size.
+pub struct Pointwise<'a> {
+    pub src: *const f32,
+    pub src_stride: usize,
+    pub target: Target<'a>,
+}
+
+/// Steps over one tile that is in `tile` already (row stride `tile_stride`, a multiple of the vector) and may be overwritten.
+pub struct Finish<'a> {
+    pub tile: *mut f32,
+    pub tile_stride: usize,
+    pub target: Target<'a>,
+}
+
+#[inline(always)]
+fn padded<S: Simd>(cols: usize) -> usize {
+    cols.div_ceil(S::LANES) * S::LANES
+}
+
+/// `f` on every vector of a tile; its padding is included, which is ours to change.
+#[inline(always)]
+unsafe fn map<S: Simd>(tile: *mut f32, len: usize, f: impl Fn(S::V) -> S::V) {
+    let mut i = 0;
+    // SAFETY: `len` floats from `tile` are the tile's.
+    unsafe {
+        while i + 4 * S::LANES <= len {
+            let p = tile.add(i);
+            let v = [S::load(p), S::load(p.add(S::LANES)), S::load(p.add(2 * S::LANES)), S::load(p.add(3 * S::LANES))];
+            for (j, x) in v.into_iter().enumerate() {
+                S::store(p.add(j * S::LANES), f(x));
+            }
+            i += 4 * S::LANES;
+        }
+        while i < len {
+            S::store(tile.add(i), f(S::load(tile.add(i))));
+            i += S::LANES;
+        }
+    }
+}
+
+/// `f(x, y)` on every vector of a tile and the operand's vector for it.
+#[inline(always)]
+unsafe fn zip<S: Simd>(f: &Finish<'_>, y: &Operand<'_>, op: impl Fn(S::V, S::V) -> S::V) {
+    let Target { rows, row, col, .. } = f.target;
+    // SAFETY: `step::check` compared the operand with the whole computation, of which the target is a part.
+    unsafe {
+        match y {
+            Operand::Scalar(y) => {
+                let y = S::splat(*y);
+                map::<S>(f.tile, rows * f.tile_stride, |x| op(x, y));
+            }
+            Operand::Rows(values) => {
+                for r in 0..rows {
+                    let y = S::splat(*values.as_ptr().add(row + r));
+                    map::<S>(f.tile.add(r * f.tile_stride), f.tile_stride, |x| op(x, y));
+                }
+            }
+            Operand::Cols(values) => rows_with::<S>(f, values.as_ptr().add(col), 0, op),
+            Operand::Full(view) => {
+                rows_with::<S>(f, view.ptr().add(row * view.stride() + col), view.stride(), op);
+            }
+            Operand::Destination => rows_with::<S>(f, f.target.dst, f.target.stride, op),
+        }
+    }
+}
+
+/// `op` with a matrix that starts at `y`. Never reads beyond its columns.
+#[inline(always)]
+unsafe fn rows_with<S: Simd>(f: &Finish<'_>, y: *const f32, y_stride: usize, op: impl Fn(S::V, S::V) -> S::V) {
+    let Target { rows, cols, .. } = f.target;
+    // SAFETY: as in `zip`; the last vector of a row is read up to its columns.
+    unsafe {
+        for r in 0..rows {
+            let (x, y) = (f.tile.add(r * f.tile_stride), y.add(r * y_stride));
+            let mut c = 0;
+            while c + S::LANES <= cols {
+                S::store(x.add(c), op(S::load(x.add(c)), S::load(y.add(c))));
+                c += S::LANES;
+            }
+            if c < cols {
+                S::store(x.add(c), op(S::load(x.add(c)), S::load_first(y.add(c), cols - c)));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn activate<S: Simd>(tile: *mut f32, len: usize, activation: Activation) {
+    // SAFETY: arithmetic on the tile's own floats.
+    unsafe {
+        let (zero, one) = (S::zero(), S::splat(1.0));
+        match activation {
+            Activation::Relu => map::<S>(tile, len, |x| S::max(zero, x)),
+            Activation::Clip { min, max } => {
+                let (min, max) = (S::splat(min), S::splat(max));
+                map::<S>(tile, len, |x| math::clip::<S>(x, min, max));
+            }
+            Activation::LeakyRelu { alpha } => {
+                let alpha = S::splat(alpha);
+                map::<S>(tile, len, |x| S::select(S::gt(zero, x), S::mul(x, alpha), x));
+            }
+            Activation::HardSigmoid { alpha, beta } => {
+                let (alpha, beta) = (S::splat(alpha), S::splat(beta));
+                map::<S>(tile, len, |x| math::hard_sigmoid::<S>(x, alpha, beta));
+            }
+            Activation::HardSwish { alpha, beta } => {
+                let (alpha, beta) = (S::splat(alpha), S::splat(beta));
+                map::<S>(tile, len, |x| S::mul(x, math::hard_sigmoid::<S>(x, alpha, beta)));
+            }
+            Activation::Sigmoid => map::<S>(tile, len, |x| math::sigmoid::<S>(x)),
+            Activation::Silu => map::<S>(tile, len, |x| math::silu::<S>(x)),
+            Activation::Tanh => map::<S>(tile, len, |x| math::tanh::<S>(x)),
+            Activation::Gelu => map::<S>(tile, len, |x| math::gelu::<S>(x)),
+            Activation::GeluTanh => map::<S>(tile, len, |x| math::gelu_tanh::<S>(x)),
+            Activation::Erf => map::<S>(tile, len, |x| math::erf::<S>(x)),
+            Activation::Elu { alpha } => {
+                let alpha = S::splat(alpha);
+                map::<S>(tile, len, |x| math::elu::<S>(x, alpha));
+            }
+            Activation::Softplus => map::<S>(tile, len, |x| math::softplus::<S>(x)),
+            Activation::Exp => map::<S>(tile, len, |x| math::exp::<S>(x)),
+            Activation::Log => map::<S>(tile, len, |x| math::log::<S>(x)),
+            Activation::Sqrt => map::<S>(tile, len, |x| S::sqrt(x)),
+            Activation::Reciprocal => map::<S>(tile, len, |x| S::div(one, x)),
+            Activation::Abs => map::<S>(tile, len, |x| S::abs(x)),
+            Activation::Neg => map::<S>(tile, len, |x| math::neg::<S>(x)),
+            Activation::Square => map::<S>(tile, len, |x| S::mul(x, x)),
+            Activation::CanonicalNan => {
+                let nan = S::splat(f32::from_bits(0x7fc0_0000));
+                map::<S>(tile, len, |x| S::select(S::eq(x, x), x, nan));
+            }
+        }
+    }
+}
+
+/// `a` if it is NaN, else `b`: makes `min` and `max` keep a NaN of either operand.
+#[inline(always)]
+unsafe fn nan_or<S: Simd>(a: S::V, b: S::V) -> S::V {
+    // SAFETY: arithmetic only.
+    unsafe { S::select(S::eq(a, a), b, a) }
+}
+
+#[inline(always)]
+unsafe fn apply<S: Simd>(f: &Finish<'_>) {
+    let len = f.target.rows * f.tile_stride;
+    // SAFETY: the tile holds `len` floats; operands were checked.
+    unsafe {
+        for step in f.target.steps {
+            match step {
+                Step::Activate(activation) => activate::<S>(f.tile, len, *activation),
+                Step::Affine { scale, shift } => {
+                    let (scale, shift) = (S::splat(*scale), S::splat(*shift));
+                    map::<S>(f.tile, len, |x| S::madd(x, scale, shift));
+                }
+                Step::Add(y) => zip::<S>(f, y, |x, y| S::add(x, y)),
+                Step::Sub(y) => zip::<S>(f, y, |x, y| S::sub(x, y)),
+                Step::SubFrom(y) => zip::<S>(f, y, |x, y| S::sub(y, x)),
+                Step::Mul(y) => zip::<S>(f, y, |x, y| S::mul(x, y)),
+                Step::Div(y) => zip::<S>(f, y, |x, y| S::div(x, y)),
+                Step::DivInto(y) => zip::<S>(f, y, |x, y| S::div(y, x)),
+                Step::Min(y) => zip::<S>(f, y, |x, y| nan_or::<S>(x, S::min(x, y))),
+                Step::Max(y) => zip::<S>(f, y, |x, y| nan_or::<S>(x, S::max(x, y))),
+                Step::PRelu(y) => zip::<S>(f, y, |x, y| S::select(S::gt(S::zero(), x), S::mul(x, y), x)),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn copy_rows<S: Simd>(
+    src: *const f32,
+    src_stride: usize,
+    dst: *mut f32,
+    dst_stride: usize,
+    rows: usize,
+    cols: usize,
+) {
+    // SAFETY: both matrices have `rows x cols` floats; the last vector of a row is cut.
+    unsafe {
+        for r in 0..rows {
+            let (x, y) = (src.add(r * src_stride), dst.add(r * dst_stride));
+            let mut c = 0;
+            while c + S::LANES <= cols {
+                S::store(y.add(c), S::load(x.add(c)));
+                c += S::LANES;
+            }
+            if c < cols {
+                S::store_first(y.add(c), S::load_first(x.add(c), cols - c), cols - c);
+            }
+        }
+    }
+}
+
+/// Applies the steps to a tile and writes it.
+#[inline(always)]
+pub unsafe fn finish<S: Simd>(f: &Finish<'_>) {
+    let Target { dst, stride, rows, cols, .. } = f.target;
+    // SAFETY: the caller's tile and target.
+    unsafe {
+        apply::<S>(f);
+        copy_rows::<S>(f.tile, f.tile_stride, dst, stride, rows, cols);
+    }
+}
+
+/// Applies the steps to a matrix, tile by tile. Source and destination may be the same matrix.
+#[inline(always)]
+pub unsafe fn pointwise<S: Simd>(p: &Pointwise<'_>) {
+    let whole = p.target;
+    let cols = whole.cols.min(TILE);
+    let rows = (TILE / padded::<S>(cols).max(1)).max(1);
+    let mut tile = Tile::new();
+    let tile = tile.as_mut_ptr();
+    let mut r = 0;
+    while r < whole.rows {
+        let n = rows.min(whole.rows - r);
+        let mut c = 0;
+        while c < whole.cols {
+            let w = cols.min(whole.cols - c);
+            let tile_stride = padded::<S>(w);
+            // SAFETY: `n * padded(w) <= TILE`; both matrices cover the rows and columns of the target.
+            unsafe {
+                copy_in::<S>(p.src.add(r * p.src_stride + c), p.src_stride, tile, tile_stride, n, w);
+                let dst = whole.dst.add(r * whole.stride + c);
+                let target = Target { dst, rows: n, cols: w, row: whole.row + r, col: whole.col + c, ..whole };
+                finish::<S>(&Finish { tile, tile_stride, target });
+            }
+            c += w;
+        }
+        r += n;
+    }
+}
+
+/// Rows into a tile, whose padding becomes zero.
+#[inline(always)]
+unsafe fn copy_in<S: Simd>(
+    src: *const f32,
+    src_stride: usize,
+    tile: *mut f32,
+    tile_stride: usize,
+    rows: usize,
+    cols: usize,
+) {
+    // SAFETY: the source has `rows x cols` floats, the tile `rows x tile_stride`.
+    unsafe {
+        for r in 0..rows {
+            let (x, y) = (src.add(r * src_stride), tile.add(r * tile_stride));
+            let mut c = 0;
+            while c + S::LANES <= cols {
+                S::store(y.add(c), S::load(x.add(c)));
+                c += S::LANES;
+            }
+            if c < cols {
+                S::store(y.add(c), S::load_first(x.add(c), cols - c));
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Matrix products.
+
+use crate::error::{KernelError, long_enough, same};
+use crate::kernels::Kernels;
+use crate::panels::{Panels, Part, Source, multiply};
+use crate::step::{self, Step};
+use crate::view::{View, ViewMut};
+use core::ops::Range;
+
+/// `C = steps(A B + bias)` for one shape of B: `[k, n]`. B is packed once, then used for any number of rows of A.
+///
+/// ```
+/// use pannier_kernels::{Kernels, View, ViewMut};
+/// # fn main() -> Result<(), pannier_kernels::KernelError> {
+/// let product = Kernels::best().matmul(2, 1)?;
+/// let mut packed = vec![0.0; product.packed_len()];
+/// product.pack(View::dense(&[3.0, 4.0], 2, 1)?, None, &mut packed)?;
+/// let mut c = [0.0];
+/// product.run(View::dense(&[1.0, 2.0], 1, 2)?, &packed, ViewMut::dense(&mut c, 1, 1)?, &[])?;
+/// assert_eq!(c, [11.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct MatMul {
+    kernels: Kernels,
+    k: usize,
+    n: usize,
+    panels: Panels,
+}
+
+impl Kernels {
+    /// A product with a matrix of `k` rows and `n` columns.
+    ///
+    /// # Errors
+    ///
+    /// `Overflow`: the packed matrix would not fit in memory.
+    pub fn matmul(&self, k: usize, n: usize) -> Result<MatMul, KernelError> {
+        Ok(MatMul { kernels: *self, k, n, panels: Panels::new(self.table, k, n)? })
+    }
+}
+
+/// Rows of a matrix, each one piece.
+struct Matrix<'a>(View<'a>);
+
+impl Source for Matrix<'_> {
+    fn runs(&self) -> (usize, usize) {
+        (1, self.0.cols())
+    }
+
+    unsafe fn fill(&mut self, first: usize, rows: usize, out: *mut *const f32) {
+        for r in 0..rows {
+            // SAFETY: the rows exist, so do their pointers' places.
+            unsafe { *out.add(r) = self.0.ptr().add((first + r) * self.0.stride()) };
+        }
+    }
+}
+
+impl MatMul {
+    /// Rows of B, columns of A.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of B and C.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Floats of the packed matrix. It is read fastest where it starts at a multiple of 64 bytes.
+    pub fn packed_len(&self) -> usize {
+        self.panels.len()
+    }
+
+    /// Packs B (`[k, n]`) and a bias per column.
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: B, bias or `packed` do not have the right shape.
+    pub fn pack(&self, b: View<'_>, bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
+        same("rows of B", self.k, b.rows())?;
+        same("columns of B", self.n, b.cols())?;
+        // SAFETY: `pack` asks for rows below k and columns below n, which are the view's.
+        self.pack_with(bias, packed, |k, n| unsafe { *b.ptr().add(k * b.stride() + n) })
+    }
+
+    /// Packs B given as its transpose (`[n, k]`) and a bias per column.
+    ///
+    /// # Errors
+    ///
+    /// As for [`MatMul::pack`].
+    pub fn pack_transposed(&self, b: View<'_>, bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
+        same("rows of the transpose of B", self.n, b.rows())?;
+        same("columns of the transpose of B", self.k, b.cols())?;
+        // SAFETY: as in `pack`.
+        self.pack_with(bias, packed, |k, n| unsafe { *b.ptr().add(n * b.stride() + k) })
+    }
+
+    pub(crate) fn pack_with(
+        &self,
+        bias: Option<&[f32]>,
+        packed: &mut [f32],
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Result<(), KernelError> {
+        same("packed matrix", self.packed_len(), packed.len())?;
+        if let Some(bias) = bias {
+            same("bias", self.n, bias.len())?;
+        }
+        self.panels.pack(packed, |n| bias.map_or(0.0, |bias| bias[n]), at);
+        Ok(())
+    }
+
+    /// Computes C (`[m, n]`) of A (`[m, k]`). To share work between threads, split A and C by rows: the bits stay the same.
+    /// Operands of steps then have to be split as well.
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: shapes do not fit each other.
+    pub fn run(&self, a: View<'_>, packed: &[f32], c: ViewMut<'_>, steps: &[Step<'_>]) -> Result<(), KernelError> {
+        self.run_panels(0..self.panels.count(), a, packed, c, steps)
+    }
+
+    /// The number of panels that B is packed in, the unit by which columns can be shared between threads.
+    pub fn panels(&self) -> usize {
+        self.panels.count()
+    }
+
+    /// The columns of C that some panels make.
+    pub fn columns(&self, panels: Range<usize>) -> Range<usize> {
+        let end = panels.end.min(self.panels.count());
+        self.panels.columns(&(panels.start.min(end)..end))
+    }
+
+    /// As [`MatMul::run`], for some panels: `c` has their [`columns`](MatMul::columns), steps and `packed` are those of the whole.
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: shapes do not fit each other. `Range`: there are no such panels.
+    pub fn run_panels(
+        &self,
+        panels: Range<usize>,
+        a: View<'_>,
+        packed: &[f32],
+        c: ViewMut<'_>,
+        steps: &[Step<'_>],
+    ) -> Result<(), KernelError> {
+        if panels.start > panels.end || panels.end > self.panels.count() {
+            return Err(KernelError::Range { what: "panels", value: panels.end });
+        }
+        same("columns of A", self.k, a.cols())?;
+        same("rows of C", a.rows(), c.rows())?;
+        same("columns of C", self.panels.columns(&panels).len(), c.cols())?;
+        long_enough("packed matrix", self.packed_len(), packed.len())?;
+        step::check(steps, a.rows(), self.n)?;
+        if c.is_empty() {
+            return Ok(());
+        }
+        let part = Part {
+            table: self.kernels.table,
+            panels: self.panels,
+            range: panels,
+            packed: packed.as_ptr(),
+            rows: a.rows(),
+            dst: c.ptr(),
+            stride: c.stride(),
+            row: 0,
+            col: 0,
+            steps,
+        };
+        // SAFETY: every shape was compared above; a matrix has one run.
+        unsafe { multiply(&part, &mut Matrix(a)) };
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! The packed form of a matrix B: panels of a few vectors of columns, and the loop over tiles that reads them.
+
+use crate::error::{KernelError, product};
+use crate::kernel::pointwise::Target;
+use crate::kernel::product::Product;
+use crate::step::Step;
+use crate::table::{MAX_ROWS, Table};
+use core::ops::Range;
+
+/// How `n` columns are cut into panels. Panels are as even as possible: 64 columns of 16 lanes are 32 + 32, not 48 + 16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Panels {
+    n: usize,
+    k: usize,
+    lanes: usize,
+    count: usize,
+    /// Vectors of the narrower panels, and how many panels have one more; those come first.
+    narrow: usize,
+    wider: usize,
+}
+
+impl Panels {
+    pub fn new(table: &Table, k: usize, n: usize) -> Result<Self, KernelError> {
+        let vectors = n.div_ceil(table.lanes);
+        let count = vectors.div_ceil(table.max_vectors());
+        let narrow = vectors.checked_div(count).unwrap_or(0);
+        let wider = vectors - narrow * count;
+        // Checked here once: the length of all panels, with their rows of biases.
+        let rows = k.checked_add(1).ok_or(KernelError::Overflow { what: "packed matrix" })?;
+        let columns = vectors.checked_mul(table.lanes).ok_or(KernelError::Overflow { what: "packed matrix" })?;
+        product("packed matrix", &[rows, columns])?;
+        Ok(Self { n, k, lanes: table.lanes, count, narrow, wider })
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Floats of all panels.
+    pub fn len(&self) -> usize {
+        self.first_column(self.count) * (self.k + 1)
+    }
+
+    /// The column at which panel `p` starts. That of a panel behind the last is `n`, rounded up to whole vectors.
+    fn first_column(&self, p: usize) -> usize {
+        (p * self.narrow + p.min(self.wider)) * self.lanes
+    }
+
+    fn vectors(&self, p: usize) -> usize {
+        self.narrow + usize::from(p < self.wider)
+    }
+
+    /// The columns of B in some panels.
+    pub fn columns(&self, panels: &Range<usize>) -> Range<usize> {
+        self.first_column(panels.start).min(self.n)..self.first_column(panels.end).min(self.n)
+    }
+
+    /// Writes bias and matrix; `at(k, n)` gives an element. Columns beyond `n` are zero.
+    pub fn pack(&self, out: &mut [f32], bias: impl Fn(usize) -> f32, at: impl Fn(usize, usize) -> f32) {
+        let mut out = out.iter_mut();
+        for p in 0..self.count {
+            let start = self.first_column(p);
+            let end = start + self.vectors(p) * self.lanes;
+            for row in 0..=self.k {
+                for column in start..end {
+                    let Some(slot) = out.next() else { return };
+                    *slot = if column >= self.n {
+                        0.0
+                    } else if row == 0 {
+                        bias(column)
+                    } else {
+                        at(row - 1, column)
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Where the rows of A are: `fill(first, rows, out)` writes `runs x rows` pointers for the rows from `first`.
+pub(crate) trait Source {
+    /// Pieces of a row, and floats in each.
+    fn runs(&self) -> (usize, usize);
+    /// # Safety
+    ///
+    /// `out` has room for `runs x rows` pointers, and the rows exist.
+    unsafe fn fill(&mut self, first: usize, rows: usize, out: *mut *const f32);
+}
+
+/// Pointers that are kept for the tiles of one block.
+const POINTERS: usize = 1024;
+/// Floats of A that are kept in the second-level cache while all panels pass.
+const BLOCK_FLOATS: usize = 32 * 1024;
+/// Floats of B that stay in the first-level cache: then every tile of rows takes all panels at once.
+const SMALL_FLOATS: usize = 6 * 1024;
+
+/// The part of a product that is to be computed.
+pub(crate) struct Part<'a> {
+    pub table: &'static Table,
+    pub panels: Panels,
+    pub range: Range<usize>,
+    pub packed: *const f32,
+    pub rows: usize,
+    /// Element of row 0 and the first column of the range.
+    pub dst: *mut f32,
+    pub stride: usize,
+    /// The absolute row of row 0: operands of steps are absolute.
+    pub row: usize,
+    /// The absolute column of B's first.
+    pub col: usize,
+    pub steps: &'a [Step<'a>],
+}
+
+/// Most runs for which pointers fit.
+pub(crate) const MAX_RUNS: usize = POINTERS / MAX_ROWS;
+
+/// Computes a part, tile by tile.
+///
+/// # Safety
+///
+/// `packed` holds all panels, the destination `rows` rows of the range's columns, operands were checked, the source's
+/// rows are valid and have at most `MAX_RUNS` runs.
+pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
+    let Part { table, panels, .. } = part;
+    let (runs, run_len) = source.runs();
+    let tiles = part.rows.div_ceil(table.max_rows());
+    if tiles == 0 || panels.count == 0 {
+        return;
+    }
+    let (short, taller) = (part.rows / tiles, part.rows % tiles);
+    let tile_start = |t: usize| t * short + t.min(taller);
+    let per_tile = (runs * table.max_rows()).max(1);
+    let block = if panels.len() <= SMALL_FLOATS {
+        1
+    } else {
+        (BLOCK_FLOATS / (panels.k.max(1) * table.max_rows())).max(8).min(POINTERS / per_tile).max(1)
+    };
+    let columns = panels.columns(&part.range);
+    let mut pointers = [core::ptr::null::<f32>(); POINTERS];
+    let mut t0 = 0;
+    while t0 < tiles {
+        let t1 = (t0 + block).min(tiles);
+        for t in t0..t1 {
+            let (first, end) = (tile_start(t), tile_start(t + 1));
+            // SAFETY: a block has at most POINTERS pointers.
+            unsafe { source.fill(first, end - first, pointers.as_mut_ptr().add((t - t0) * per_tile)) };
+        }
+        for p in part.range.clone() {
+            let start = panels.first_column(p);
+            let vectors = panels.vectors(p);
+            let cols = (vectors * panels.lanes).min(panels.n - start);
+            for t in t0..t1 {
+                let (first, end) = (tile_start(t), tile_start(t + 1));
+                // SAFETY: rows and columns are inside the part; the table has a tile for each size that occurs.
+                unsafe {
+                    let dst = part.dst.add(first * part.stride + start - columns.start);
+                    let target = Target {
+                        dst,
+                        stride: part.stride,
+                        rows: end - first,
+                        cols,
+                        row: part.row + first,
+                        col: part.col + start,
+                        steps: part.steps,
+                    };
+                    let kernel = table.products[end - first - 1][vectors - 1];
+                    kernel(&Product {
+                        rows: pointers.as_ptr().add((t - t0) * per_tile),
+                        runs,
+                        run_len,
+                        panel: part.packed.add(start * (panels.k + 1)),
+                        target,
+                        finish: table.finish,
+                    });
+                }
+            }
+        }
+        t0 = t1;
+    }
+}

@@ -1,0 +1,115 @@
+//! One vector type per instruction set, behind one trait.
+//!
+//! Kernels are generic over [`Simd`] and `#[inline(always)]`; a `#[target_feature]` entry per instruction set
+//! (`table.rs`) instantiates them. Nothing here may be called outside such an entry.
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
+pub mod scalar;
+pub mod strict;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
+
+/// Width of the virtual vector in which sums along a row are taken, on every instruction set: element `i` is added
+/// into lane `i % VIRTUAL_LANES` and the lanes are summed as a tree. So a sum has the same bits everywhere.
+pub const VIRTUAL_LANES: usize = 32;
+
+/// Vectors of `LANES` floats, and what can be done with them.
+///
+/// # Safety
+///
+/// Every function needs the instruction set that the type stands for. `load` and `store` access `LANES` floats at the
+/// pointer, unaligned; `load_first` and `store_first` access the first `n` (`n <= LANES`).
+pub unsafe trait Simd: Copy + 'static {
+    /// Floats in a vector; divides [`VIRTUAL_LANES`].
+    const LANES: usize;
+    /// `LANES` floats.
+    type V: Copy;
+    /// `LANES` 32-bit integers.
+    type I: Copy;
+    /// A condition per lane.
+    type M: Copy;
+
+    /// All lanes `x`.
+    unsafe fn splat(x: f32) -> Self::V;
+    /// `LANES` floats from memory.
+    unsafe fn load(p: *const f32) -> Self::V;
+    /// `LANES` floats to memory.
+    unsafe fn store(p: *mut f32, v: Self::V);
+    /// `n` floats from memory, zero in the other lanes.
+    unsafe fn load_first(p: *const f32, n: usize) -> Self::V;
+    /// The first `n` lanes to memory.
+    unsafe fn store_first(p: *mut f32, v: Self::V, n: usize);
+
+    /// `a + b`.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, with one rounding where the instruction set has it, with two where not.
+    unsafe fn madd(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Square root, correctly rounded.
+    unsafe fn sqrt(a: Self::V) -> Self::V;
+    /// `a < b ? a : b`: the second operand if either is NaN.
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// `a > b ? a : b`: the second operand if either is NaN.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `a > b` per lane.
+    unsafe fn gt(a: Self::V, b: Self::V) -> Self::M;
+    /// `a == b` per lane.
+    unsafe fn eq(a: Self::V, b: Self::V) -> Self::M;
+    /// `m ? a : b` per lane.
+    unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+
+    /// The bits of the floats.
+    unsafe fn bits(v: Self::V) -> Self::I;
+    /// The floats with these bits.
+    unsafe fn float(i: Self::I) -> Self::V;
+    /// All lanes `x`.
+    unsafe fn isplat(x: i32) -> Self::I;
+    /// Wrapping sum.
+    unsafe fn iadd(a: Self::I, b: Self::I) -> Self::I;
+    /// Wrapping difference.
+    unsafe fn isub(a: Self::I, b: Self::I) -> Self::I;
+    /// Bitwise and.
+    unsafe fn iand(a: Self::I, b: Self::I) -> Self::I;
+    /// Bitwise or.
+    unsafe fn ior(a: Self::I, b: Self::I) -> Self::I;
+    /// Shift left by `N` bits.
+    unsafe fn shl<const N: u32>(a: Self::I) -> Self::I;
+    /// Shift right by `N` bits, with sign.
+    unsafe fn sra<const N: u32>(a: Self::I) -> Self::I;
+    /// Integers as floats.
+    unsafe fn to_float(a: Self::I) -> Self::V;
+
+    /// All lanes zero.
+    #[inline(always)]
+    unsafe fn zero() -> Self::V {
+        // SAFETY: the caller has the instruction set.
+        unsafe { Self::splat(0.0) }
+    }
+
+    /// Absolute value.
+    #[inline(always)]
+    unsafe fn abs(a: Self::V) -> Self::V {
+        // SAFETY: as above.
+        unsafe { Self::float(Self::iand(Self::bits(a), Self::isplat(0x7fff_ffff))) }
+    }
+
+    /// The magnitude of `a` with the sign of `b`.
+    #[inline(always)]
+    unsafe fn copysign(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: as above.
+        unsafe {
+            let sign = Self::iand(Self::bits(b), Self::isplat(i32::MIN));
+            Self::float(Self::ior(Self::iand(Self::bits(a), Self::isplat(0x7fff_ffff)), sign))
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A table of entry points per instruction set: where generic kernels become machine code.
+
+use crate::isa::Isa;
+use crate::kernel::cell::{self, Gru, Lstm};
+use crate::kernel::depthwise::{self, Depthwise};
+use crate::kernel::layout::{self, Transpose};
+use crate::kernel::pointwise::{self, Finish, Pointwise};
+use crate::kernel::pool::{self, Pool};
+use crate::kernel::product::{self, Product};
+use crate::kernel::resize::{self, Lerp};
+use crate::kernel::rows::{self, Norm, Reduction, Rows};
+use crate::simd::Simd;
+use crate::simd::strict::Strict;
+
+/// Most rows of a product's tile on any instruction set.
+pub const MAX_ROWS: usize = 8;
+
+type Entry<A> = unsafe fn(&A);
+
+/// The entry points of one instruction set. All of them need it to be available.
+pub struct Table {
+    pub isa: Isa,
+    pub deterministic: bool,
+    /// Floats in a vector.
+    pub lanes: usize,
+    /// `products[rows - 1][vectors - 1]`: the tiles.
+    pub products: &'static [&'static [unsafe fn(&Product<'_>)]],
+    pub finish: unsafe fn(&Finish<'_>),
+    pub pointwise: unsafe fn(&Pointwise<'_>),
+    pub depthwise: unsafe fn(&Depthwise<'_>),
+    pub pool: Entry<Pool>,
+    pub softmax: Entry<Rows>,
+    pub log_softmax: Entry<Rows>,
+    pub layer_norm: Entry<Norm>,
+    pub reduce_rows: Entry<Reduction>,
+    pub reduce_cols: Entry<Reduction>,
+    pub lstm: Entry<Lstm>,
+    pub gru: Entry<Gru>,
+    pub lerp: Entry<Lerp>,
+    pub transpose: Entry<Transpose>,
+}
+
+impl Table {
+    /// Most rows of a tile.
+    pub fn max_rows(&self) -> usize {
+        self.products.len()
+    }
+
+    /// Most vectors of columns of a tile.
+    pub fn max_vectors(&self) -> usize {
+        self.products[0].len()
+    }
+}
+
+/// Entry points of `$simd`, compiled with `$attr`, as the table `$name`.
+macro_rules! table {
+    ($name:ident, $simd:ty, $isa:expr, deterministic: $deterministic:literal, $(#[$attr:meta])?
+     rows: [$($rows:literal)*], vectors: $vectors:tt) => {
+        mod $name {
+            use super::*;
+            entries! { $simd, [$(#[$attr])?]
+                finish: Finish<'_> => pointwise::finish,
+                pointwise: Pointwise<'_> => pointwise::pointwise,
+                depthwise: Depthwise<'_> => depthwise::depthwise,
+                pool: Pool => pool::pool,
+                softmax: Rows => rows::softmax,
+                log_softmax: Rows => rows::log_softmax,
+                layer_norm: Norm => rows::layer_norm,
+                reduce_rows: Reduction => rows::reduce_rows,
+                reduce_cols: Reduction => rows::reduce_cols,
+                lstm: Lstm => cell::lstm,
+                gru: Gru => cell::gru,
+                lerp: Lerp => resize::lerp,
+                transpose: Transpose => layout::transpose,
+            }
+
+            $(#[$attr])?
+            unsafe fn product<const MR: usize, const NV: usize>(args: &Product<'_>) {
+                // SAFETY: this function has the instruction set; the arguments are the caller's.
+                unsafe { product::tile::<$simd, MR, NV>(args) }
+            }
+
+            pub static TABLE: Table = Table {
+                isa: $isa,
+                deterministic: $deterministic,
+                lanes: <$simd as Simd>::LANES,
+                products: &[$(products!($rows, $vectors)),*],
+                finish,
+                pointwise,
+                depthwise,
+                pool,
+                softmax,
+                log_softmax,
+                layer_norm,
+                reduce_rows,
+                reduce_cols,
+                lstm,
+                gru,
+                lerp,
+                transpose,
+            };
+        }
+    };
+}
+
+macro_rules! products {
+    ($rows:literal, [$($vectors:literal)*]) => { &[$(product::<$rows, $vectors>),*] };
+}
+
+macro_rules! entries {
+    ($simd:ty, $attrs:tt $($name:ident: $args:ty => $module:ident::$kernel:ident,)*) => {
+        $(entry! { $simd, $attrs $name: $args => $module::$kernel })*
+    };
+}
+
+macro_rules! entry {
+    ($simd:ty, [$(#[$attr:meta])?] $name:ident: $args:ty => $module:ident::$kernel:ident) => {
+        $(#[$attr])?
+        unsafe fn $name(args: &$args) {
+            // SAFETY: this function has the instruction set; the arguments are the caller's.
+            unsafe { super::$module::$kernel::<$simd>(args) }
+        }
+    };
+}
+
+/// Both tables of an instruction set: fast, and deterministic.
+macro_rules! tables {
+    ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt) => {
+        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors }
+        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors }
+    };
+}
+
+// Tiles: measured with examples/peak.rs, see docs/adr/009-own-kernels.md.
+#[cfg(target_arch = "x86_64")]
+tables! { avx512, avx512_strict, crate::simd::avx512::Avx512, Isa::Avx512, #[target_feature(enable = "avx512f")]
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3] }
+#[cfg(target_arch = "x86_64")]
+tables! { avx2, avx2_strict, crate::simd::avx2::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma")]
+rows: [1 2 3 4 5 6], vectors: [1 2] }
+#[cfg(target_arch = "aarch64")]
+tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_feature(enable = "neon")]
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2] }
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2] }
+// Without fused products there is no difference between fast and deterministic.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2] }
+table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2] }
+
+/// The table for an instruction set; the scalar one for those that this program was not built for.
+pub fn table(isa: Isa, deterministic: bool) -> &'static Table {
+    match (isa, deterministic) {
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512, false) => &avx512::TABLE,
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512, true) => &avx512_strict::TABLE,
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx2Fma, false) => &avx2::TABLE,
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx2Fma, true) => &avx2_strict::TABLE,
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, false) => &neon::TABLE,
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, true) => &neon_strict::TABLE,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+        (Isa::WasmRelaxed, false) => &wasm::TABLE,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+        (Isa::WasmRelaxed, true) => &wasm_strict::TABLE,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+        (Isa::WasmSimd128, _) => &wasm::TABLE,
+        _ => &scalar::TABLE,
+    }
+}

@@ -1,0 +1,8 @@
+//! Every kernel against a naive computation in f64, on every instruction set that the machine has; and the deterministic
+//! kernels against each other, bit by bit.
+
+mod conv;
+mod math;
+mod matmul;
+mod rows;
+mod support;
