@@ -60,7 +60,8 @@ impl Kernels {
 
     fn steps(&self, m: &Rows, steps: &[Step<'_>]) -> Result<(), KernelError> {
         step::check(steps, m.rows, m.cols)?;
-        let target = Target { dst: m.dst, stride: m.dst_stride, rows: m.rows, cols: m.cols, row: 0, col: 0, steps };
+        let target =
+            Target { dst: m.dst, stride: m.dst_stride, rows: m.rows, cols: m.cols, row: 0, col: 0, steps, quick: None };
         // SAFETY: both matrices have the same shape, operands were checked.
         unsafe { (self.table.pointwise)(&Pointwise { src: m.src, src_stride: m.src_stride, target }) };
         Ok(())

@@ -41,7 +41,7 @@ impl Kernels {
 }
 
 /// Rows of a matrix, each one piece.
-struct Matrix<'a>(View<'a>);
+pub(crate) struct Matrix<'a>(pub View<'a>);
 
 impl Source for Matrix<'_> {
     fn runs(&self) -> (usize, usize) {

@@ -3,6 +3,7 @@
 use crate::error::{KernelError, product};
 use crate::kernel::pointwise::Target;
 use crate::kernel::product::Product;
+use crate::kernel::quick::Quick;
 use crate::step::Step;
 use crate::table::{MAX_ROWS, Table};
 use core::ops::Range;
@@ -136,6 +137,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
         (BLOCK_FLOATS / (panels.k.max(1) * table.max_rows())).max(8).min(POINTERS / per_tile).max(1)
     };
     let columns = panels.columns(&part.range);
+    let quick = Quick::of(part.steps);
     let mut pointers = [core::ptr::null::<f32>(); POINTERS];
     let mut t0 = 0;
     while t0 < tiles {
@@ -162,6 +164,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
                         row: part.row + first,
                         col: part.col + start,
                         steps: part.steps,
+                        quick,
                     };
                     let kernel = table.products[end - first - 1][vectors - 1];
                     kernel(&Product {

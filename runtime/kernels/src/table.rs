@@ -55,13 +55,12 @@ impl Table {
 /// Entry points of `$simd`, compiled with `$attr`, as the table `$name`.
 macro_rules! table {
     ($name:ident, $simd:ty, $isa:expr, deterministic: $deterministic:literal, $(#[$attr:meta])?
-     rows: [$($rows:literal)*], vectors: $vectors:tt) => {
+     rows: [$($rows:literal)*], vectors: $vectors:tt, pixels: [$pixels:literal $half:literal]) => {
         mod $name {
             use super::*;
             entries! { $simd, [$(#[$attr])?]
                 finish: Finish<'_> => pointwise::finish,
                 pointwise: Pointwise<'_> => pointwise::pointwise,
-                depthwise: Depthwise<'_> => depthwise::depthwise,
                 pool: Pool => pool::pool,
                 softmax: Rows => rows::softmax,
                 log_softmax: Rows => rows::log_softmax,
@@ -78,6 +77,12 @@ macro_rules! table {
             unsafe fn product<const MR: usize, const NV: usize>(args: &Product<'_>) {
                 // SAFETY: this function has the instruction set; the arguments are the caller's.
                 unsafe { product::tile::<$simd, MR, NV>(args) }
+            }
+
+            $(#[$attr])?
+            unsafe fn depthwise(args: &Depthwise<'_>) {
+                // SAFETY: as above.
+                unsafe { depthwise::depthwise::<$simd, $pixels, $half>(args) }
             }
 
             pub static TABLE: Table = Table {
@@ -125,28 +130,28 @@ macro_rules! entry {
 
 /// Both tables of an instruction set: fast, and deterministic.
 macro_rules! tables {
-    ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt) => {
-        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors }
-        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors }
+    ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt, pixels: $pixels:tt) => {
+        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, pixels: $pixels }
+        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, pixels: $pixels }
     };
 }
 
 // Tiles: measured with examples/peak.rs, see docs/adr/009-own-kernels.md.
 #[cfg(target_arch = "x86_64")]
 tables! { avx512, avx512_strict, crate::simd::avx512::Avx512, Isa::Avx512, #[target_feature(enable = "avx512f")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3] }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], pixels: [8 4] }
 #[cfg(target_arch = "x86_64")]
 tables! { avx2, avx2_strict, crate::simd::avx2::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma")]
-rows: [1 2 3 4 5 6], vectors: [1 2] }
+rows: [1 2 3 4 5 6], vectors: [1 2], pixels: [4 2] }
 #[cfg(target_arch = "aarch64")]
 tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_feature(enable = "neon")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2] }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2], pixels: [4 2] }
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
-tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2] }
+tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], pixels: [4 2] }
 // Without fused products there is no difference between fast and deterministic.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2] }
-table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2] }
+table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], pixels: [4 2] }
+table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], pixels: [4 2] }
 
 /// The table for an instruction set; the scalar one for those that this program was not built for.
 pub fn table(isa: Isa, deterministic: bool) -> &'static Table {

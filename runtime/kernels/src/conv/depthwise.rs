@@ -3,6 +3,7 @@
 use super::{Conv, Run};
 use crate::kernel::depthwise::Depthwise;
 use crate::kernel::pointwise::Target;
+use crate::kernel::quick::Quick;
 
 pub(super) fn packed_len(conv: &Conv) -> usize {
     let lanes = conv.kernels.table.lanes;
@@ -37,6 +38,7 @@ pub(super) unsafe fn run(run: &Run<'_>) {
     let (y_axis, x_axis) = (s.axis(0), s.axis(1));
     let pixel = run.input.stride();
     let line = x_axis.len * pixel;
+    let quick = Quick::of(run.steps);
     for (i, row) in run.rows.clone().enumerate() {
         let (image, y) = (row / out_h, row % out_h);
         let (first_line, end) = y_axis.inside(y);
@@ -65,6 +67,7 @@ pub(super) unsafe fn run(run: &Run<'_>) {
                     row: row * out_w,
                     col: 0,
                     steps: run.steps,
+                    quick,
                 },
                 finish: run.conv.kernels.table.finish,
             });

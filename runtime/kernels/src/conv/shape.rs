@@ -141,6 +141,12 @@ impl Axis {
         (at * self.stride + tap * self.dilation).checked_sub(self.before).filter(|position| *position < self.len)
     }
 
+    /// The position of the first tap of window `at`, if all taps are inside the image.
+    pub fn whole(&self, at: usize) -> Option<usize> {
+        let first = (at * self.stride).checked_sub(self.before)?;
+        (first + (self.taps - 1) * self.dilation < self.len).then_some(first)
+    }
+
     pub fn is_padded(&self) -> bool {
         self.before > 0 || self.after > 0
     }

@@ -9,5 +9,6 @@ pub mod math;
 pub mod pointwise;
 pub mod pool;
 pub mod product;
+pub mod quick;
 pub mod resize;
 pub mod rows;

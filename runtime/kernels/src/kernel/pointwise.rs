@@ -1,6 +1,7 @@
 //! Steps over a matrix: the only place where they are interpreted, whether after a product or on their own.
 
 use super::math;
+use super::quick::Quick;
 use crate::simd::Simd;
 use crate::step::{Activation, Operand, Step};
 use core::mem::MaybeUninit;
@@ -34,6 +35,8 @@ pub struct Target<'a> {
     pub row: usize,
     pub col: usize,
     pub steps: &'a [Step<'a>],
+    /// The same steps, if they can be applied in registers.
+    pub quick: Option<Quick>,
 }
 
 /// Steps over a matrix of any size.

@@ -49,7 +49,7 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
                 k += 1;
             }
         }
-        store::<S, MR, NV>(p, &acc);
+        store::<S, MR, NV>(p, &mut acc);
     }
 }
 
@@ -79,13 +79,22 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
 }
 
 #[inline(always)]
-unsafe fn store<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>, acc: &[[S::V; NV]; MR]) {
+unsafe fn store<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>, acc: &mut [[S::V; NV]; MR]) {
     // SAFETY: as in `tile`; MR * NV vectors fit in a `Tile`.
     unsafe {
-        if p.target.steps.is_empty() && p.target.cols == NV * S::LANES {
+        if let Some(quick) = &p.target.quick {
+            quick.apply::<S, NV, MR>(acc);
+            let rest = p.target.cols - (NV - 1) * S::LANES;
             for (r, row) in acc.iter().enumerate() {
-                for (v, x) in row.iter().enumerate() {
-                    S::store(p.target.dst.add(r * p.target.stride + v * S::LANES), *x);
+                let dst = p.target.dst.add(r * p.target.stride);
+                for (v, x) in row.iter().enumerate().take(NV - 1) {
+                    S::store(dst.add(v * S::LANES), *x);
+                }
+                let dst = dst.add((NV - 1) * S::LANES);
+                if rest == S::LANES {
+                    S::store(dst, row[NV - 1]);
+                } else {
+                    S::store_first(dst, row[NV - 1], rest);
                 }
             }
             return;
