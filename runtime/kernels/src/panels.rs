@@ -6,6 +6,7 @@ use crate::kernel::product::Product;
 use crate::kernel::quick::Quick;
 use crate::step::Step;
 use crate::table::{MAX_ROWS, Table};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// How `n` columns are cut into panels. Panels are as even as possible: 64 columns of 16 lanes are 32 + 32, not 48 + 16.
@@ -138,14 +139,15 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     };
     let columns = panels.columns(&part.range);
     let quick = Quick::of(part.steps);
-    let mut pointers = [core::ptr::null::<f32>(); POINTERS];
+    let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
+    let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
     let mut t0 = 0;
     while t0 < tiles {
         let t1 = (t0 + block).min(tiles);
         for t in t0..t1 {
             let (first, end) = (tile_start(t), tile_start(t + 1));
             // SAFETY: a block has at most POINTERS pointers.
-            unsafe { source.fill(first, end - first, pointers.as_mut_ptr().add((t - t0) * per_tile)) };
+            unsafe { source.fill(first, end - first, pointers.add((t - t0) * per_tile)) };
         }
         for p in part.range.clone() {
             let start = panels.first_column(p);
@@ -168,7 +170,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
                     };
                     let kernel = table.products[end - first - 1][vectors - 1];
                     kernel(&Product {
-                        rows: pointers.as_ptr().add((t - t0) * per_tile),
+                        rows: pointers.add((t - t0) * per_tile),
                         runs,
                         run_len,
                         panel: part.packed.add(start * (panels.k + 1)),

@@ -9,7 +9,9 @@ use crate::kernel::pool::{self, Pool};
 use crate::kernel::product::{self, Product};
 use crate::kernel::resize::{self, Lerp};
 use crate::kernel::rows::{self, Norm, Reduction, Rows};
+use crate::kernel::winograd::{self, Input, Output};
 use crate::simd::Simd;
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 use crate::simd::strict::Strict;
 
 /// Most rows of a product's tile on any instruction set.
@@ -38,6 +40,8 @@ pub struct Table {
     pub gru: Entry<Gru>,
     pub lerp: Entry<Lerp>,
     pub transpose: Entry<Transpose>,
+    pub winograd_input: Entry<Input>,
+    pub winograd_output: unsafe fn(&Output<'_>),
 }
 
 impl Table {
@@ -71,6 +75,8 @@ macro_rules! table {
                 gru: Gru => cell::gru,
                 lerp: Lerp => resize::lerp,
                 transpose: Transpose => layout::transpose,
+                winograd_input: Input => winograd::input,
+                winograd_output: Output<'_> => winograd::output,
             }
 
             $(#[$attr])?
@@ -103,6 +109,8 @@ macro_rules! table {
                 gru,
                 lerp,
                 transpose,
+                winograd_input,
+                winograd_output,
             };
         }
     };
@@ -129,6 +137,7 @@ macro_rules! entry {
 }
 
 /// Both tables of an instruction set: fast, and deterministic.
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 macro_rules! tables {
     ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt, pixels: $pixels:tt) => {
         table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, pixels: $pixels }

@@ -8,6 +8,7 @@ mod implicit;
 mod planar;
 mod shape;
 mod transposed;
+mod winograd;
 
 pub use shape::ConvShape;
 pub use transposed::ConvTranspose;
@@ -28,6 +29,8 @@ pub(crate) enum Method {
     Gather,
     /// Each channel by itself.
     Depthwise,
+    /// By Winograd's F(4x4, 3x3).
+    Winograd,
     /// From an image in planes (`[batch, channels, height, width]`), for the first layer.
     Planar,
 }
@@ -55,6 +58,20 @@ impl Kernels {
     ///
     /// `Range`: a kernel, stride, dilation or group count is zero or does not divide. `Overflow`: a size does not fit.
     pub fn conv(&self, shape: ConvShape) -> Result<Conv, KernelError> {
+        shape.check()?;
+        if winograd::suits(&shape) {
+            return self.conv_by(shape, Method::Winograd);
+        }
+        self.conv_direct(shape)
+    }
+
+    /// As [`Kernels::conv`], but always by products of inputs and weights as they are. Large 3 x 3 convolutions otherwise go by
+    /// Winograd's algorithm, which is some times faster and has about ten times the rounding error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kernels::conv`].
+    pub fn conv_direct(&self, shape: ConvShape) -> Result<Conv, KernelError> {
         shape.check()?;
         let [height, width] = shape.kernel;
         let method = if shape.groups > 1 && shape.group() == [1, 1] {
@@ -87,8 +104,9 @@ impl Kernels {
     fn conv_by(&self, shape: ConvShape, method: Method) -> Result<Conv, KernelError> {
         let [height, width] = shape.kernel;
         let [inputs, outputs] = shape.group();
-        let panels = Panels::new(self.table, height * width * inputs, outputs)?;
-        crate::error::product("packed weights", &[panels.len(), shape.groups])?;
+        let k = if method == Method::Winograd { inputs } else { height * width * inputs };
+        let panels = Panels::new(self.table, k, outputs)?;
+        crate::error::product("packed weights", &[panels.len(), shape.groups, 64])?;
         Ok(Conv { kernels: *self, shape, method, panels })
     }
 }
@@ -103,6 +121,7 @@ impl Conv {
     pub fn packed_len(&self) -> usize {
         match self.method {
             Method::Depthwise => depthwise::packed_len(self),
+            Method::Winograd => winograd::packed_len(self),
             Method::Implicit | Method::Gather | Method::Planar => self.panels.len() * self.shape.groups,
         }
     }
@@ -113,6 +132,7 @@ impl Conv {
             Method::Implicit => implicit::scratch_len(&self.shape),
             Method::Gather => gather::scratch_len(self),
             Method::Depthwise => 0,
+            Method::Winograd => winograd::scratch_len(&self.shape),
             Method::Planar => planar::scratch_len(&self.shape),
         }
     }
@@ -125,22 +145,24 @@ impl Conv {
     pub fn pack(&self, weights: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
         let s = &self.shape;
         let [height, width] = s.kernel;
-        let [inputs, outputs] = s.group();
-        let taps = height * width;
-        same("weights", taps * inputs * s.out_channels, weights.len())?;
+        same("weights", height * width * s.group()[0] * s.out_channels, weights.len())?;
         same("packed weights", self.packed_len(), packed.len())?;
         if let Some(bias) = bias {
             same("bias", s.out_channels, bias.len())?;
         }
         let bias = |channel: usize| bias.map_or(0.0, |bias| bias[channel]);
-        if self.method == Method::Depthwise {
-            depthwise::pack(self, weights, bias, packed);
-            return Ok(());
+        match self.method {
+            Method::Depthwise => depthwise::pack(self, weights, bias, packed),
+            Method::Winograd => winograd::pack(self, weights, bias, packed),
+            Method::Implicit | Method::Gather | Method::Planar => self.pack_panels(weights, bias, packed),
         }
-        if self.panels.len() == 0 {
-            return Ok(());
-        }
-        for (group, packed) in packed.chunks_exact_mut(self.panels.len()).enumerate() {
+        Ok(())
+    }
+
+    fn pack_panels(&self, weights: &[f32], bias: impl Fn(usize) -> f32, packed: &mut [f32]) {
+        let [inputs, outputs] = self.shape.group();
+        let taps = self.shape.kernel[0] * self.shape.kernel[1];
+        for (group, packed) in packed.chunks_exact_mut(self.panels.len().max(1)).enumerate() {
             let first = group * outputs;
             self.panels.pack(
                 packed,
@@ -156,7 +178,6 @@ impl Conv {
                 },
             );
         }
-        Ok(())
     }
 
     /// Convolves all images.
@@ -201,7 +222,7 @@ impl Conv {
         }
         let (in_rows, in_cols) = match self.method {
             Method::Planar => (s.batch * s.in_channels, s.input[0] * s.input[1]),
-            Method::Implicit | Method::Gather | Method::Depthwise => (s.in_pixels(), s.in_channels),
+            Method::Implicit | Method::Gather | Method::Depthwise | Method::Winograd => (s.in_pixels(), s.in_channels),
         };
         same("rows of the input", in_rows, input.rows())?;
         same("columns of the input", in_cols, input.cols())?;
@@ -220,6 +241,7 @@ impl Conv {
                 Method::Implicit => implicit::run(&run, scratch),
                 Method::Gather => gather::run(&run, scratch),
                 Method::Depthwise => depthwise::run(&run),
+                Method::Winograd => winograd::run(&run, scratch),
                 Method::Planar => planar::run(&run, scratch),
             }
         }

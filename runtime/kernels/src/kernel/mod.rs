@@ -12,3 +12,4 @@ pub mod product;
 pub mod quick;
 pub mod resize;
 pub mod rows;
+pub mod winograd;

@@ -10,6 +10,8 @@ pub mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
+// Not for plain WebAssembly vectors, which have no fused products to avoid.
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 pub mod strict;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod wasm;

@@ -51,11 +51,17 @@ fn check(s: &ConvShape, seed: u64) {
     let bias = numbers.vec(s.out_channels);
     let residual = numbers.vec(s.out_pixels() * s.out_channels);
     let mut expected = convolve(s, &dense, &weights, &bias);
+    // Steps that are applied in registers, and steps that are not.
+    let quick = seed % 2 == 1;
     for (x, y) in expected.iter_mut().zip(&residual) {
-        *x = (*x + f64::from(*y)).max(0.0);
+        *x = if quick { *x * (0.25 * *x + 0.5).clamp(0.0, 1.0) * 2.0 + 1.0 } else { (*x + f64::from(*y)).max(0.0) };
     }
-    let tolerance = 1e-5 * ((s.kernel[0] * s.kernel[1] * s.in_channels / s.groups) as f64).sqrt();
+    let tolerance = 2e-5 * ((s.kernel[0] * s.kernel[1] * s.in_channels / s.groups) as f64).sqrt();
     let steps = |residual| {
+        if quick {
+            let activation = Activation::HardSwish { alpha: 0.25, beta: 0.5 };
+            return [Step::Activate(activation), Step::Affine { scale: 2.0, shift: 1.0 }];
+        }
         [
             Step::Add(Operand::Full(View::dense(residual, s.out_pixels(), s.out_channels).unwrap())),
             Step::Activate(Activation::Relu),
@@ -141,6 +147,7 @@ fn convolutions_of_the_shapes_that_models_have_are_right() {
     ];
     for (i, case) in cases.iter().enumerate() {
         check(case, i as u64);
+        check(case, i as u64 + 1);
     }
 }
 
