@@ -36,12 +36,12 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
                 *row = *p.rows.add(run * MR + r);
             }
             let mut k = 0;
-            while k + UNROLL <= p.run_len {
-                for u in 0..UNROLL {
+            while k + S::UNROLL <= p.run_len {
+                for u in 0..S::UNROLL {
                     step::<S, MR, NV>(&mut acc, &rows, k + u, panel.add(u * NV * S::LANES));
                 }
-                panel = panel.add(UNROLL * NV * S::LANES);
-                k += UNROLL;
+                panel = panel.add(S::UNROLL * NV * S::LANES);
+                k += S::UNROLL;
             }
             while k < p.run_len {
                 step::<S, MR, NV>(&mut acc, &rows, k, panel);
@@ -52,9 +52,6 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
         store::<S, MR, NV>(p, &mut acc);
     }
 }
-
-/// Steps of k per loop.
-const UNROLL: usize = 4;
 
 #[inline(always)]
 unsafe fn step<S: Simd, const MR: usize, const NV: usize>(

@@ -19,6 +19,7 @@ unsafe fn first(n: usize) -> __m256i {
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them, stated above")]
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
+    const UNROLL: usize = 4;
     type V = __m256;
     type I = __m256i;
     type M = __m256;

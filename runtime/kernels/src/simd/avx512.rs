@@ -17,6 +17,7 @@ fn first(n: usize) -> __mmask16 {
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them, stated above")]
 unsafe impl Simd for Avx512 {
     const LANES: usize = 16;
+    const UNROLL: usize = 4;
     type V = __m512;
     type I = __m512i;
     type M = __mmask16;

@@ -29,6 +29,9 @@ pub const VIRTUAL_LANES: usize = 32;
 pub unsafe trait Simd: Copy + 'static {
     /// Floats in a vector; divides [`VIRTUAL_LANES`].
     const LANES: usize;
+    /// Steps of k that a product takes per loop. More than one where the compiler that allocates registers sees the loop as it was
+    /// written; WebAssembly's does not, and spills.
+    const UNROLL: usize;
     /// `LANES` floats.
     type V: Copy;
     /// `LANES` 32-bit integers.

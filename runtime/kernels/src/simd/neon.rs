@@ -11,6 +11,7 @@ pub struct Neon;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them, stated above")]
 unsafe impl Simd for Neon {
     const LANES: usize = 4;
+    const UNROLL: usize = 4;
     type V = float32x4_t;
     type I = int32x4_t;
     type M = uint32x4_t;

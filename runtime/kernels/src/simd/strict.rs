@@ -19,6 +19,7 @@ macro_rules! forward {
 // SAFETY: every function keeps the contract of the one it forwards to.
 unsafe impl<S: Simd> Simd for Strict<S> {
     const LANES: usize = S::LANES;
+    const UNROLL: usize = S::UNROLL;
     type V = S::V;
     type I = S::I;
     type M = S::M;

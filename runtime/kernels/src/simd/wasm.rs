@@ -11,6 +11,7 @@ pub struct Wasm;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them, stated above")]
 unsafe impl Simd for Wasm {
     const LANES: usize = 4;
+    const UNROLL: usize = 1;
     type V = v128;
     type I = v128;
     type M = v128;
