@@ -1,0 +1,116 @@
+//! Recurrent layers.
+
+use super::chain::text;
+use super::conv::floats;
+use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
+use crate::view::{Failure, View};
+use pannier_engine::DType;
+use pannier_kernels as kernels;
+use pannier_kernels::{Kernels, Operand, Step};
+
+/// One direction of an LSTM with the standard's default activations.
+///
+/// Operands: the sequence `[steps, batch, input]`; packed W with its bias; packed R with its bias; the first hidden state
+/// and the first cell state `[1, batch, hidden]`, either may be absent. Results: `[steps, 1, batch, hidden]`, the last
+/// hidden state and the last cell state.
+#[derive(Debug, Clone)]
+pub(crate) struct Lstm {
+    pub(crate) kernels: Kernels,
+    /// The sequence by W, for all steps at once.
+    pub(crate) input: kernels::MatMul,
+    /// The hidden state by R, for each step.
+    pub(crate) hidden: kernels::MatMul,
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) reverse: bool,
+}
+
+impl Lstm {
+    fn size(&self) -> usize {
+        self.hidden.k()
+    }
+
+    /// Numbers of scratch memory: gates of all steps, gates of one step, hidden state, cell state.
+    fn scratch(&self) -> [usize; 4] {
+        let (gates, state) = (self.batch * 4 * self.size(), self.batch * self.size());
+        [self.steps * gates, gates, state, state]
+    }
+}
+
+impl Operator for Lstm {
+    fn types(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>, Refusal> {
+        Ok(vec![expect_type(inputs, 0, &[DType::F32])?; 3])
+    }
+
+    fn shapes(&self, _: &Facts<'_>) -> Result<Vec<Vec<usize>>, Refusal> {
+        let state = vec![1, self.batch, self.size()];
+        Ok(vec![vec![self.steps, 1, self.batch, self.size()], state.clone(), state])
+    }
+
+    fn scratch_bytes(&self, _: &Facts<'_>) -> usize {
+        self.scratch().iter().sum::<usize>().saturating_mul(4)
+    }
+
+    fn flops(&self, _: &Facts<'_>) -> usize {
+        2 * self.steps * self.batch * (self.input.k() * self.input.n() + self.hidden.k() * self.hidden.n())
+    }
+
+    fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
+        let (sequence, w, r) =
+            (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?, io.input(2)?.as_slice::<f32>()?);
+        let (first_hidden, first_cell) = (io.get(3), io.get(4));
+        let (batch, size, limits) = (self.batch, self.size(), io.limits);
+        let [all, one, state, _] = self.scratch();
+        let scratch = floats(io.scratch)?;
+        let (projected, rest) = scratch.split_at_mut_checked(all).ok_or("too little scratch memory")?;
+        let (gates, rest) = rest.split_at_mut_checked(one).ok_or("too little scratch memory")?;
+        let (hidden, cell) = rest.split_at_mut_checked(state).ok_or("too little scratch memory")?;
+        let cell = cell.get_mut(..state).ok_or("too little scratch memory")?;
+        begin(hidden, first_hidden)?;
+        begin(cell, first_cell)?;
+        let rows = self.steps * batch;
+        let sequence = kernels::View::dense(sequence, rows, self.input.k()).map_err(text)?;
+        let to = kernels::ViewMut::dense(projected, rows, 4 * size).map_err(text)?;
+        self.input.run(sequence, w, to, &[]).map_err(text)?;
+        for step in 0..self.steps {
+            if step % 64 == 63 {
+                limits.check()?;
+            }
+            let at = if self.reverse { self.steps - 1 - step } else { step };
+            let before =
+                kernels::View::dense(projected.get(at * one..).unwrap_or_default(), batch, 4 * size).map_err(text)?;
+            let state = kernels::View::dense(hidden, batch, size).map_err(text)?;
+            let sums = kernels::ViewMut::dense(gates, batch, 4 * size).map_err(text)?;
+            self.hidden.run(state, r, sums, &[Step::Add(Operand::Full(before))]).map_err(text)?;
+            let sums = kernels::View::dense(gates, batch, 4 * size).map_err(text)?;
+            let cell = kernels::ViewMut::dense(cell, batch, size).map_err(text)?;
+            let output = kernels::ViewMut::dense(hidden, batch, size).map_err(text)?;
+            self.kernels.lstm_cell(sums, None, cell, output).map_err(text)?;
+            if let Some(all) = io.outputs.first_mut().and_then(Option::as_mut) {
+                let slot = all.as_slice::<f32>()?.get_mut(at * batch * size..(at + 1) * batch * size);
+                slot.ok_or("the result is too short")?.copy_from_slice(hidden);
+            }
+        }
+        for (index, last) in [(1, &*hidden), (2, &*cell)] {
+            if let Some(output) = io.outputs.get_mut(index).and_then(Option::as_mut) {
+                output.as_slice::<f32>()?.copy_from_slice(last);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The state before the first step: what is given, or zeros.
+fn begin(state: &mut [f32], given: Option<View<'_>>) -> Result<(), Failure> {
+    match given {
+        Some(given) => {
+            let given = given.as_slice::<f32>()?;
+            if given.len() != state.len() {
+                return Err("a first state has another size".into());
+            }
+            state.copy_from_slice(given);
+        }
+        None => state.fill(0.0),
+    }
+    Ok(())
+}

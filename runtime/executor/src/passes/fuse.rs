@@ -1,0 +1,114 @@
+//! Elementwise chains grow together, and become epilogues of the products and convolutions before them.
+
+use super::Context;
+use super::rewrite::Rewrite;
+use crate::fused::{Combine, EpilogueStep, Fused, split};
+use crate::import::Stop;
+use crate::ir::{Id, Ir, Node, Op};
+
+pub(super) fn run(ir: &mut Ir, _: &Context<'_>) -> Result<(), Stop> {
+    let uses = ir.uses();
+    Rewrite::walk(ir, |rewrite, node| {
+        let node = fuse(rewrite, node, &uses);
+        let node = scale_and_shift(rewrite, node, &uses);
+        rewrite.emit(node);
+        Ok(())
+    })
+}
+
+/// The node, with the work of the one before it where it can take that over: or rather, the other way round.
+fn fuse(rewrite: &mut Rewrite<'_>, mut node: Node, uses: &[usize]) -> Node {
+    let Op::Fused(Fused::Chain(chain)) = &node.op else { return node };
+    let Some(main) = node.input(0) else { return node };
+    // The operand of the first step may be the one that was just computed.
+    let mut swapped = None;
+    if let (Some(EpilogueStep::Combine(combine)), Some(operand)) = (chain.epilogue.steps.first(), node.input(1)) {
+        let same = rewrite.ir.shape(operand) == rewrite.ir.shape(main);
+        let better = !takes(rewrite, main, uses) && takes(rewrite, operand, uses);
+        swapped = combine.swapped().filter(|_| same && better && operand != main);
+    }
+    if let Some(combine) = swapped {
+        exchange(&mut node, combine);
+    }
+    let Some(main) = node.input(0).filter(|main| takes(rewrite, *main, uses)) else { return node };
+    join(rewrite, main, &node).unwrap_or(node)
+}
+
+/// Lets main operand and operand of the first step change places.
+fn exchange(node: &mut Node, combine: Combine) {
+    node.inputs.swap(0, 1);
+    if let Op::Fused(fused) = &mut node.op
+        && let Some(step) = fused.epilogue_mut().and_then(|epilogue| epilogue.steps.first_mut())
+    {
+        *step = EpilogueStep::Combine(combine);
+    }
+}
+
+/// Whether the node that computes a value can do more work on it, and nobody else wants it without.
+fn takes(rewrite: &Rewrite<'_>, id: Id, uses: &[usize]) -> bool {
+    uses.get(id) == Some(&1)
+        && matches!(rewrite.maker(id), Some(Node { op: Op::Fused(fused), .. }) if fused.epilogue().is_some())
+}
+
+/// The node that computes `main`, with the steps of a chain appended.
+fn join(rewrite: &mut Rewrite<'_>, main: Id, chain: &Node) -> Option<Node> {
+    let Op::Fused(more) = &chain.op else { return None };
+    let mut node = rewrite.maker(main)?.clone();
+    let (Op::Fused(fused), Some(output)) = (&mut node.op, chain.output()) else { return None };
+    let batched = matches!(fused, Fused::MatMul(product) if product.batch > 1);
+    let first = fused.epilogue()?.1;
+    let epilogue = fused.epilogue_mut()?;
+    if !epilogue.append(more.epilogue()?.0) {
+        return None;
+    }
+    node.inputs.extend_from_slice(&chain.inputs[1..]);
+    let operands: Vec<&[usize]> = node.inputs.get(first..)?.iter().flatten().map(|id| rewrite.ir.shape(*id)).collect();
+    let shape = rewrite.ir.shape(output);
+    let matrix = split(shape, &operands)?;
+    // Convolutions and products have a matrix of their own; the products of a batch are separate ones.
+    let own = match &node.op {
+        Op::Fused(Fused::Chain(_)) => matrix,
+        _ => {
+            let cols = crate::shape::row_len(shape);
+            if operands.iter().all(|operand| split(shape, &[operand, &[cols]]).is_some()) {
+                (crate::shape::len(shape) / cols.max(1), cols)
+            } else {
+                return None;
+            }
+        }
+    };
+    if own != matrix && !operands.iter().all(|operand| split(shape, &[operand]).is_some()) {
+        return None;
+    }
+    if batched && !operands.iter().all(|operand| crate::shape::len(operand) == 1) {
+        return None;
+    }
+    rewrite.take(main)?;
+    node.outputs = vec![Some(output)];
+    node.name.clone_from(&chain.name);
+    Some(node)
+}
+
+/// A factor and a summand per column after a layer normalisation are operands of that.
+fn scale_and_shift(rewrite: &mut Rewrite<'_>, node: Node, uses: &[usize]) -> Node {
+    let Op::Fused(Fused::Chain(chain)) = &node.op else { return node };
+    let [EpilogueStep::Combine(Combine::Mul), EpilogueStep::Combine(Combine::Add)] = chain.epilogue.steps.as_slice()
+    else {
+        return node;
+    };
+    let Some(main) = node.input(0).filter(|main| uses.get(*main) == Some(&1)) else { return node };
+    let Some(Node { op: Op::Fused(Fused::LayerNorm(norm)), inputs, .. }) = rewrite.maker(main) else { return node };
+    let norm = norm.clone();
+    let per_column = |index: usize| {
+        node.input(index).is_some_and(|id| {
+            let shape = rewrite.ir.shape(id);
+            shape.last() == Some(&norm.cols) && crate::shape::len(shape) == norm.cols
+        })
+    };
+    if inputs.iter().flatten().count() != 1 || !per_column(1) || !per_column(2) {
+        return node;
+    }
+    let inputs = vec![inputs[0], node.input(1), node.input(2)];
+    rewrite.take(main);
+    Node { op: Op::Fused(Fused::LayerNorm(norm)), inputs, ..node }
+}

@@ -1,0 +1,64 @@
+//! The compiler: passes over the [`Ir`], in this order. Each is a function of one file; each leaves a program that computes
+//! the same.
+
+mod activations;
+mod affine;
+mod cleanup;
+mod embedding;
+mod fuse;
+mod layer_norm;
+mod layout;
+mod lower;
+mod pack;
+mod rewrite;
+mod transposes;
+
+use crate::import::Stop;
+use crate::ir::Ir;
+use crate::limits::Limits;
+use pannier_kernels::Kernels;
+
+/// What passes know beside the program.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) kernels: Kernels,
+    pub(crate) limits: Limits<'a>,
+}
+
+/// A pass.
+pub(crate) type Pass = fn(&mut Ir, &Context<'_>) -> Result<(), Stop>;
+
+/// Every pass with its name, in order.
+pub(crate) const PASSES: &[(&str, Pass)] = &[
+    // What does nothing goes away; what keeps the bytes becomes a view.
+    ("cleanup", cleanup::run),
+    // What exporters write in pieces becomes one operator again.
+    ("layer norm", layer_norm::run),
+    ("activations", activations::run),
+    ("embedding", embedding::run),
+    // Elementwise work becomes chains of one step each.
+    ("elementwise", lower::elementwise),
+    // Images become channels-last; transposes move to the borders and cancel.
+    ("layout", layout::run),
+    // Products, reductions, normalisations get their kernels.
+    ("kernels", lower::kernels),
+    // Chains grow together and become epilogues.
+    ("fuse", fuse::run),
+    ("embedding steps", embedding::steps),
+    // What transposes are left over becomes as small as it can be.
+    ("transposes", transposes::run),
+    // Constant factors and summands go into the weights.
+    ("affine", affine::run),
+    // Weights take the form that their kernels read.
+    ("pack", pack::run),
+];
+
+/// Runs all passes.
+pub(crate) fn compile(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
+    for (_, pass) in PASSES {
+        context.limits.check_time("")?;
+        pass(ir, context)?;
+        cleanup::dead_code(ir);
+    }
+    Ok(())
+}

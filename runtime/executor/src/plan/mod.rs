@@ -1,0 +1,121 @@
+//! A plan: steps in order, and where in one arena everything lies. All sizes are known before anything runs.
+
+mod arena;
+mod explain;
+mod run;
+mod storage;
+
+pub use explain::{Explanation, PlannedStep};
+
+use crate::ir::{Constant, Ir, Node, Op};
+use crate::limits::Limits;
+use crate::ops::Operator;
+use pannier_engine::{DType, EngineError};
+use pannier_graph::AlignedBytes;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+/// A program ready to run.
+pub(crate) struct Plan {
+    steps: Vec<Step>,
+    constants: Vec<Constant>,
+    /// Where each result of the program is when all steps are done.
+    outputs: Vec<Tensor>,
+    arena_bytes: usize,
+    /// Arenas that no run is using.
+    idle: Mutex<Vec<AlignedBytes>>,
+}
+
+/// A tensor and where its bytes are.
+#[derive(Debug, Clone)]
+struct Tensor {
+    dtype: DType,
+    shape: Vec<usize>,
+    place: Place,
+}
+
+/// Where bytes are.
+#[derive(Debug, Clone, PartialEq)]
+enum Place {
+    /// A part of a constant.
+    Constant(usize, Range<usize>),
+    /// A part of an input of the program.
+    Input(usize, Range<usize>),
+    /// A part of the arena.
+    Arena(Range<usize>),
+}
+
+/// One operator with its operands.
+struct Step {
+    name: String,
+    operator: Arc<dyn Operator>,
+    /// What it is called in an explanation.
+    kind: String,
+    /// `None`: absent, or in the place of the result.
+    inputs: Vec<Option<Tensor>>,
+    outputs: Vec<Option<Tensor>>,
+    /// What it borrows from the arena, by address.
+    takes: Vec<Take>,
+    flops: usize,
+}
+
+/// A range of the arena that a step borrows.
+#[derive(Debug, Clone, PartialEq)]
+struct Take {
+    range: Range<usize>,
+    what: Taken,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Taken {
+    /// Operands, each with its range within this one.
+    Read(Vec<(usize, Range<usize>)>),
+    Write(usize),
+    Scratch,
+}
+
+impl Plan {
+    /// Places everything.
+    ///
+    /// # Errors
+    /// The budget is too small, or there is no time left.
+    pub(crate) fn new(ir: Ir, kernels: pannier_kernels::Kernels, limits: &Limits<'_>) -> Result<Plan, EngineError> {
+        let storage = storage::assign(&ir, kernels, limits)?;
+        let arena = arena::place(&storage.blocks, limits)?;
+        let output_bytes = ir.outputs.iter().map(|id| ir.values[*id].size_bytes()).fold(0, usize::saturating_add);
+        let peak = arena.size_bytes.saturating_add(output_bytes);
+        limits.check_memory("", u64::try_from(peak).unwrap_or(u64::MAX))?;
+        storage::finish(ir, storage, &arena)
+    }
+
+    /// Bytes of constants that the steps read.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.constants.iter().map(|constant| constant.bytes().len() as u64).sum()
+    }
+
+    /// Bytes of the arena and of the results.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let outputs = self.outputs.iter().map(|output| crate::shape::len(&output.shape) * output.dtype.size_bytes());
+        outputs.fold(self.arena_bytes, usize::saturating_add) as u64
+    }
+
+    /// Gives constants bytes of their own, so that the sections they come from can be dropped.
+    pub(crate) fn detach(&mut self) {
+        for constant in &mut self.constants {
+            *constant = constant.detached();
+        }
+    }
+}
+
+/// What a node runs.
+fn operator(node: &Node, kernels: pannier_kernels::Kernels) -> Option<(String, Arc<dyn Operator>)> {
+    Some(match &node.op {
+        Op::Standard { node, operator } => (node.op.clone(), operator.clone()),
+        Op::Fused(fused) => (fused.name().to_string(), fused.to_operator()),
+        Op::Transpose(perm) => {
+            let permute = crate::fused::Permute { perm: perm.clone(), kernels };
+            ("Transpose".to_string(), Arc::new(permute))
+        }
+        Op::Reshape | Op::Part { .. } => return None,
+    })
+}

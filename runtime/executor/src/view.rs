@@ -1,0 +1,71 @@
+//! Tensors as operators see them: a type, a shape and bytes that lie somewhere in the arena.
+
+use crate::number::Integer as _;
+use bytemuck::Pod;
+use pannier_engine::DType;
+
+/// A tensor to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) dtype: DType,
+    pub(crate) shape: &'a [usize],
+    pub(crate) bytes: &'a [u8],
+}
+
+/// A tensor to write. What it holds before is arbitrary.
+#[derive(Debug)]
+pub(crate) struct ViewMut<'a> {
+    pub(crate) dtype: DType,
+    pub(crate) shape: &'a [usize],
+    pub(crate) bytes: &'a mut [u8],
+}
+
+/// What an operator says when it cannot go on: one line.
+pub(crate) type Failure = String;
+
+impl<'a> View<'a> {
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() / self.dtype.size_bytes()
+    }
+
+    /// The elements, read as a type of the same size.
+    pub(crate) fn as_slice<T: Pod>(&self) -> Result<&'a [T], Failure> {
+        if self.bytes.is_empty() {
+            return Ok(&[]);
+        }
+        bytemuck::try_cast_slice(self.bytes).map_err(|error| misfit(self.dtype, error))
+    }
+
+    /// The elements of an integer tensor.
+    pub(crate) fn to_ints(self) -> Result<Vec<i64>, Failure> {
+        let mut ints = Vec::with_capacity(self.len());
+        crate::number::with_integers!(self.dtype, T => {
+            ints.extend(self.as_slice::<T>()?.iter().map(|value| saturated(value.to_i128())));
+        }, other => return Err(format!("expected integers, found {}", other.name())));
+        Ok(ints)
+    }
+}
+
+impl ViewMut<'_> {
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() / self.dtype.size_bytes()
+    }
+
+    /// The elements, to write as a type of the same size.
+    pub(crate) fn as_slice<T: Pod>(&mut self) -> Result<&mut [T], Failure> {
+        if self.bytes.is_empty() {
+            return Ok(&mut []);
+        }
+        bytemuck::try_cast_slice_mut(self.bytes).map_err(|error| misfit(self.dtype, error))
+    }
+}
+
+fn saturated(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn misfit(dtype: DType, error: bytemuck::PodCastError) -> Failure {
+    format!("a tensor of {} has other bytes than its operator expects: {error}", dtype.name())
+}
