@@ -2,7 +2,7 @@
 
 use super::subjects::Subject;
 use crate::support::sandbox;
-use pannier::{Options, PublicKey, Session, Tensor, TractEngine, Trust};
+use pannier::{Engine, Executor, Options, PublicKey, Session, Tensor, TractEngine, Trust};
 use pannier_engine::golden::Tolerance;
 use pannier_wasmtime::{LoadOptions, Sandbox, SandboxedModel};
 use std::sync::Arc;
@@ -67,7 +67,19 @@ pub fn rows() -> Vec<Row> {
         Row {
             engine: "tract",
             target: "native",
-            runner: Box::new(Native { engine: Arc::new(TractEngine::new()) }),
+            runner: Box::new(Native(vec![Arc::new(TractEngine::new())])),
+            exceptions: &[],
+        },
+        Row {
+            engine: "executor, else tract",
+            target: "native",
+            runner: Box::new(Native(vec![Arc::new(Executor::new()), Arc::new(TractEngine::new())])),
+            exceptions: &[],
+        },
+        Row {
+            engine: "deterministic executor, else tract",
+            target: "native",
+            runner: Box::new(Native(vec![Arc::new(Executor::deterministic()), Arc::new(TractEngine::new())])),
             exceptions: &[],
         },
         Row { engine: "tract", target: "wasmtime", runner: Box::new(Sandboxed(sandbox::fast())), exceptions: &[] },
@@ -80,16 +92,14 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
-/// Runs in this process, on one engine, through the facade.
-struct Native<E> {
-    engine: Arc<E>,
-}
+/// Runs in this process, through the facade, on the first of these engines that can.
+struct Native(Vec<Arc<dyn Engine>>);
 
-impl<E: pannier::Engine + 'static> Runner for Native<E> {
+impl Runner for Native {
     fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String> {
         let trust = Trust::Keys(vec![key.clone()]);
         // The self-test is on: the golden cases in the bundle are part of what is checked.
-        let options = Options { engines: vec![self.engine.clone()], ..Options::default() };
+        let options = Options { engines: self.0.clone(), ..Options::default() };
         let session = Session::from_bytes(bundle, &trust, &options).map_err(|error| error.to_string())?;
         Ok(Box::new(session))
     }
