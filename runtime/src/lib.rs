@@ -31,6 +31,7 @@
 mod error;
 mod inputs;
 mod load;
+mod loader;
 mod options;
 mod report;
 mod session;
@@ -38,6 +39,7 @@ mod state;
 
 pub use error::{Error, LoadStep};
 pub use inputs::{Inputs, Outputs, Value};
+pub use loader::Loader;
 pub use options::{Options, RunOptions};
 pub use pannier_bundle::manifest::{self, Manifest};
 pub use pannier_bundle::trust::{Policy, PublicKey, Trust, Verdict};

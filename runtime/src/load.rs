@@ -1,10 +1,10 @@
 //! From a bundle's bytes to an engine: reading what is verified, choosing the engine, testing it.
 
 use crate::error::{Error, LoadStep};
-use crate::options::Options;
+use crate::options::{Options, stricter};
 use crate::report::{LoadTimes, Rejected, Report};
 use pannier_bundle::manifest::Port;
-use pannier_bundle::{Bundle, DecodeError, Manifest, Source, Trust, Verdict, Verified, decode_versioned};
+use pannier_bundle::{Bundle, Header, Manifest, Source, Trust, Verdict, Verified, decode_versioned};
 use pannier_engine::golden::{self, Golden, SelfTest};
 use pannier_engine::{Clock, Deadline, Engine, EngineError, Interrupt, MemoryUse, Prepared, Program, RunBudget, Watch};
 use pannier_graph::{AlignedBytes, Graph, OPSET};
@@ -20,8 +20,8 @@ pub(crate) struct Parts {
     pub(crate) manifest: Manifest,
     pub(crate) labels: Vec<Vec<String>>,
     pub(crate) verdict: Option<Verdict>,
-    golden: Option<Golden>,
-    times: LoadTimes,
+    pub(crate) golden: Option<Golden>,
+    pub(crate) times: LoadTimes,
 }
 
 impl Parts {
@@ -54,7 +54,7 @@ impl LoadLimit {
 }
 
 /// Whether there is time for another step.
-fn check(limit: Option<&LoadLimit>, step: LoadStep) -> Result<(), Error> {
+pub(crate) fn check(limit: Option<&LoadLimit>, step: LoadStep) -> Result<(), Error> {
     match limit {
         Some(limit) => limit.deadline.check().map_err(|_| limit.passed(step)),
         None => Ok(()),
@@ -68,18 +68,15 @@ pub(crate) fn read<S: Source>(
     limit: Option<&LoadLimit>,
     options: &Options,
 ) -> Result<Parts, Error> {
+    options.begin(LoadStep::Read);
     let start = Stopwatch::start(options.clock);
     let verified = Bundle::open(source, &options.limits)?.verify(trust, options.now_unix_s)?;
     let verify_ms = start.elapsed_ms();
     check(limit, LoadStep::Read)?;
 
     let start = Stopwatch::start(options.clock);
-    let graph = Graph::decode(&verified.read("graph")?, &options.graph_limits)?;
-    let sizes = weight_section_sizes(&verified);
-    graph.check_sections(&sizes)?;
-    let budget = stated(verified.manifest().envelope.peak_memory_bytes);
-    let budget = crate::options::stricter(options.memory_bytes, budget);
-    beside_weights(budget, sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)))?;
+    let sizes = weight_section_sizes(verified.header());
+    let graph = decode_graph(&verified.read("graph")?, &sizes, verified.manifest(), options)?;
     let mut sections = Vec::new();
     for (index, size) in sizes.iter().enumerate() {
         check(limit, LoadStep::Read)?;
@@ -90,8 +87,7 @@ pub(crate) fn read<S: Source>(
     let golden = if options.self_test { optional(&verified, "golden")? } else { None };
     let golden = golden.map(|bytes| Golden::decode(&bytes)).transpose()?;
     let labels = optional(&verified, "labels")?;
-    let labels = labels.map(|bytes| decode_versioned(&bytes, LABELS_VERSION)).transpose();
-    let labels = labels.map_err(undecodable_labels)?.unwrap_or_default();
+    let labels = labels.map(|bytes| decode_labels(&bytes)).transpose()?.unwrap_or_default();
     let parts = Parts {
         program: Program { graph: Arc::new(graph), sections },
         manifest: verified.manifest().clone(),
@@ -101,6 +97,26 @@ pub(crate) fn read<S: Source>(
         times: LoadTimes { verify_ms, read_ms: start.elapsed_ms(), ..LoadTimes::default() },
     };
     Ok(parts)
+}
+
+/// The graph, once it is clear that the weights that it wants are there and that there may be memory for them.
+pub(crate) fn decode_graph(
+    bytes: &[u8],
+    weight_sizes: &[u64],
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<Graph, Error> {
+    let graph = Graph::decode(bytes, &options.graph_limits)?;
+    graph.check_sections(weight_sizes)?;
+    let budget = stricter(options.memory_bytes, stated(manifest.envelope.peak_memory_bytes));
+    beside_weights(budget, weight_sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)))?;
+    Ok(graph)
+}
+
+/// The lists of labels.
+pub(crate) fn decode_labels(bytes: &[u8]) -> Result<Vec<Vec<String>>, Error> {
+    decode_versioned(bytes, LABELS_VERSION)
+        .map_err(|why| Error::Bundle(pannier_bundle::Error::Decode { what: "labels".into(), why }))
 }
 
 /// The engine that was taken.
@@ -160,8 +176,12 @@ fn tested(
         [limit.map(|limit| &limit.deadline as &dyn Watch), options.watch.as_deref().map(|watch| watch as &dyn Watch)];
     let preparing = |error| (LoadStep::Prepare, error);
     let budget = RunBudget { memory_bytes, watch: Some(&watches) };
+    options.begin(LoadStep::Prepare);
     let prepared = engine.prepare(&parts.program, &budget).map_err(preparing)?;
     let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes).map_err(preparing)?;
+    if parts.golden.is_some() {
+        options.begin(LoadStep::SelfTest);
+    }
     let start = Stopwatch::start(options.clock);
     let budget = RunBudget { memory_bytes, ..budget };
     let check = |golden| golden::check(&*prepared, &parts.program.graph, golden, &budget);
@@ -184,16 +204,12 @@ pub(crate) fn beside_weights(budget_bytes: Option<u64>, weight_bytes: u64) -> Re
 }
 
 /// Sizes of `weights/0`, `weights/1`, ... in memory.
-fn weight_section_sizes<S: Source>(verified: &Verified<S>) -> Vec<u64> {
-    (0..).map_while(|index| Some(verified.section(&format!("weights/{index}"))?.content_bytes)).collect()
+pub(crate) fn weight_section_sizes(header: &Header) -> Vec<u64> {
+    (0..).map_while(|index| Some(header.section(&format!("weights/{index}"))?.content_bytes)).collect()
 }
 
 fn optional<S: Source>(verified: &Verified<S>, name: &str) -> Result<Option<Vec<u8>>, Error> {
     verified.section(name).is_some().then(|| verified.read(name)).transpose().map_err(Error::Bundle)
-}
-
-fn undecodable_labels(why: DecodeError) -> Error {
-    Error::Bundle(pannier_bundle::Error::Decode { what: "labels".into(), why })
 }
 
 /// The manifest is what people and programs read, the graph is what runs: they must speak of the same thing.
@@ -240,14 +256,14 @@ fn describe(port: &Port) -> String {
 }
 
 /// Measures with the caller's clock, if there is one.
-struct Stopwatch(Option<(Clock, Duration)>);
+pub(crate) struct Stopwatch(Option<(Clock, Duration)>);
 
 impl Stopwatch {
-    fn start(clock: Option<Clock>) -> Stopwatch {
+    pub(crate) fn start(clock: Option<Clock>) -> Stopwatch {
         Stopwatch(clock.map(|clock| (clock, clock())))
     }
 
-    fn elapsed_ms(&self) -> f64 {
+    pub(crate) fn elapsed_ms(&self) -> f64 {
         self.0.map_or(0.0, |(clock, start)| clock().saturating_sub(start).as_secs_f64() * 1e3)
     }
 }

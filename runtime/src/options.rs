@@ -1,5 +1,6 @@
 //! What a caller decides when it opens a session, or for one run.
 
+use crate::error::LoadStep;
 use pannier_bundle::Limits;
 use pannier_engine::{Clock, Engine, STD_CLOCK, Watch};
 use pannier_graph::GraphLimits;
@@ -35,6 +36,16 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Asked while engines prepare and between operators of the self-test and of every run whether to go on.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
+    /// Told when a step of loading begins: for those who show progress.
+    pub on_step: Option<Arc<dyn Fn(LoadStep) + Send + Sync>>,
+}
+
+impl Options {
+    pub(crate) fn begin(&self, step: LoadStep) {
+        if let Some(on_step) = &self.on_step {
+            on_step(step);
+        }
+    }
 }
 
 impl Default for Options {
@@ -51,6 +62,7 @@ impl Default for Options {
             now_unix_s: now_unix_s(),
             clock: STD_CLOCK,
             watch: None,
+            on_step: None,
         }
     }
 }

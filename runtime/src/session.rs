@@ -62,7 +62,7 @@ impl Session {
         Session::from_parts(Parts::new(program, manifest), LoadLimit::start(options)?.as_ref(), options)
     }
 
-    fn from_parts(parts: Parts, limit: Option<&LoadLimit>, options: &Options) -> Result<Session, Error> {
+    pub(crate) fn from_parts(parts: Parts, limit: Option<&LoadLimit>, options: &Options) -> Result<Session, Error> {
         let memory_bytes = stricter(options.memory_bytes, load::stated(parts.manifest.envelope.peak_memory_bytes));
         let stated = load::stated(u64::from(parts.manifest.envelope.deadline_ms)).map(Duration::from_millis);
         let deadline = stricter(options.deadline, stated);

@@ -23,6 +23,8 @@ pub(crate) struct Prefix {
     pub(crate) header_bytes: Vec<u8>,
     pub(crate) header: Header,
     pub(crate) signatures: Vec<Vec<u8>>,
+    /// The digest that ends the signature block.
+    pub(crate) sha256: [u8; DIGEST_BYTES],
 }
 
 impl Prefix {
@@ -37,7 +39,7 @@ impl Prefix {
         }
         let header = Header::decode(header_bytes, preamble.body_bytes, limits)?;
         let signatures = trust::decode_signatures(block, limits)?;
-        Ok(Prefix { preamble, header_bytes: header_bytes.to_vec(), header, signatures })
+        Ok(Prefix { preamble, header_bytes: header_bytes.to_vec(), header, signatures, sha256: *digest })
     }
 
     /// Decides trust: nothing of the body is needed for it but the manifest's version.

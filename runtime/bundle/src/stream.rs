@@ -73,6 +73,9 @@ pub struct Opened {
     pub verdict: Verdict,
     /// The section table.
     pub header: Header,
+    /// SHA-256 of everything before the body, which holds the digest of each stored chunk: so it names the whole file,
+    /// signatures included.
+    pub sha256: [u8; 32],
 }
 
 struct Settings<B> {
@@ -305,8 +308,8 @@ impl<B: AsMut<[u8]>> Body<B> {
             let manifest = decode_manifest(content.as_mut(), &self.prefix.header)?;
             trust::check_version(&settings.trust, &manifest)?;
             if let Some(verdict) = self.verdict.take() {
-                let header = self.prefix.header.clone();
-                events.push(Event::Opened(Box::new(Opened { manifest, verdict, header })));
+                let (header, sha256) = (self.prefix.header.clone(), self.prefix.sha256);
+                events.push(Event::Opened(Box::new(Opened { manifest, verdict, header, sha256 })));
             }
         }
         events.push(Event::Section { name: section.name.clone(), content });

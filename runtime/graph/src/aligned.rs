@@ -12,7 +12,7 @@ pub const ALIGNMENT_BYTES: usize = 64;
 struct Line([u8; ALIGNMENT_BYTES]);
 
 /// Bytes that start at a multiple of [`ALIGNMENT_BYTES`].
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct AlignedBytes {
     lines: Vec<Line>,
     size_bytes: usize,
