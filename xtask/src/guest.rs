@@ -10,7 +10,7 @@ use crate::setup::wasm;
 use crate::shell;
 
 /// The flavours with what they may use. A module that has relaxed SIMD runs nowhere else.
-const FLAVOURS: [(&str, &str); 2] = [("simd128", "+simd128"), ("relaxed-simd", "+simd128,+relaxed-simd")];
+pub const FLAVOURS: [(&str, &str); 2] = [("simd128", "+simd128"), ("relaxed-simd", "+simd128,+relaxed-simd")];
 
 /// What Cargo wants between flags in `CARGO_ENCODED_RUSTFLAGS`, the one variable that allows spaces in them.
 const ENCODED_SEPARATOR: &str = "\x1f";
@@ -29,7 +29,7 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
     let folder = environment::root().join("wasm/guest/dist");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     for (flavour, features) in FLAVOURS {
-        let raw = link(flavour, features, options)?;
+        let raw = link("pannier-guest", flavour, features, options)?;
         let place = |name: String| folder.join(name);
         update(&place(format!("raw-{flavour}.wasm")), &raw)?;
         update(&place(format!("pannier-guest-{flavour}.wasm")), &pannier_wasm_module::plain(&raw)?)?;
@@ -38,21 +38,21 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Links the guest and returns the module.
-fn link(flavour: &str, features: &str, options: &[&str]) -> Result<Vec<u8>> {
+/// Links a package of this workspace for one of the [`FLAVOURS`], with options for Cargo, and returns the module.
+pub fn link(package: &str, flavour: &str, features: &str, options: &[&str]) -> Result<Vec<u8>> {
     // Cargo tells artefacts of different flags apart, but not where one of them is `--remap-path-prefix`: in one folder the
     // flavours would overwrite each other's, and compile everything each time.
     let target_dir = environment::target_dir()?.join(format!("guest-{flavour}"));
     let mut rustc = cargo();
     rustc.env("CARGO_ENCODED_RUSTFLAGS", rustflags(features)?.join(ENCODED_SEPARATOR));
-    rustc.args(["rustc", "--package", "pannier-guest", "--lib", "--crate-type", "cdylib"]);
+    rustc.args(["rustc", "--package", package, "--lib", "--crate-type", "cdylib"]);
     rustc.arg("--target-dir").arg(&target_dir).args(["--target", wasm::TARGET, "--profile", PROFILE]).args(options);
     shell::run(&mut rustc)?;
-    let module = target_dir.join(wasm::TARGET).join(PROFILE).join("pannier_guest.wasm");
+    let module = target_dir.join(wasm::TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm");
     fs::read(&module).with_context(|| module.display().to_string())
 }
 
-/// Instructions, the seed of random operators (see the guest's `entropy.rs`), and paths in panic messages that are the
+/// Instructions, the seed of random operators (see `entropy.rs` of `wasm/interface`), and paths in panic messages that are the
 /// same on every machine: what is cached for a guest is keyed by the digest of its bytes. Paths of this workspace are
 /// relative anyway.
 fn rustflags(features: &str) -> Result<[String; 5]> {

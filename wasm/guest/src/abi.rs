@@ -7,11 +7,10 @@ use std::cell::RefCell;
 
 use pannier::Code;
 
-use crate::failure::Failure;
 use crate::guest::Guest;
-use crate::model::{Model, Output};
-use crate::options::{self, LoadOptions};
-use crate::text;
+use crate::options::LoadOptions;
+use pannier_wasm_interface::model::{Model, Output};
+use pannier_wasm_interface::{Failure, text, trust};
 
 /// Version of the ABI. It changes when a host that keeps to the old one would fail.
 const VERSION: u32 = 1;
@@ -63,7 +62,7 @@ pub extern "C" fn pannier_load(
 ) -> u32 {
     status(|guest| {
         let text = guest.text(trust, trust_size);
-        let trust = text.and_then(|text| options::trust(&text, flags & ALLOW_UNSIGNED != 0));
+        let trust = text.and_then(|text| trust::from_text(&text, flags & ALLOW_UNSIGNED != 0));
         // Taken before anything can fail: the buffer is consumed whatever comes of it.
         let bundle = guest.take_bundle(bundle, bundle_size);
         if flags & !(ALLOW_UNSIGNED | SKIP_SELF_TEST) != 0 {
@@ -190,7 +189,7 @@ pub(crate) fn with<R>(refused: R, call: impl FnOnce(&mut Guest) -> R) -> R {
     GUEST.with(|guest| match guest.try_borrow_mut() {
         Ok(mut guest) => {
             #[cfg(target_family = "wasm")]
-            crate::allocator::forget_refusal();
+            pannier_wasm_interface::forget_refusal();
             call(&mut guest)
         }
         Err(_) => refused,
@@ -218,7 +217,7 @@ fn leave<R>(failure: &Failure, result: R) -> R {
 /// Loading, after which no copies of what it read lie in memory.
 pub(crate) fn clearing<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_family = "wasm")]
-    return crate::allocator::clearing(work);
+    return pannier_wasm_interface::clearing(work);
     #[cfg(not(target_family = "wasm"))]
     work()
 }

@@ -7,9 +7,9 @@ use pannier::manifest::Port;
 use pannier::{DType, Dim, Inputs, Manifest, Outputs, Session, State, Tensor, Trust};
 use pannier_bundle::Bundle;
 
-use crate::failure::Failure;
-use crate::options::{self, LoadOptions};
-use crate::{abi, describe, flavour, model};
+use crate::options::LoadOptions;
+use crate::{abi, guest};
+use pannier_wasm_interface::{FLAVOUR, Failure, describe, model, trust};
 
 mod bindings {
     wit_bindgen::generate!({ path: "../wit", world: "guest" });
@@ -55,7 +55,7 @@ impl sessions::GuestSession for Stream {
         });
         sessions::Report {
             engine: report.engine.into(),
-            flavour: flavour::NAME.into(),
+            flavour: FLAVOUR.into(),
             rejected: rejected.collect(),
             self_test: report.self_test.map(|test| sessions::SelfTest {
                 cases: u32::try_from(test.cases).unwrap_or(u32::MAX),
@@ -99,7 +99,7 @@ impl bundles::Guest for Component {
         options: bundles::Options,
     ) -> Result<bundles::Session, sessions::Error> {
         let options = load_options(trust, options)?;
-        let session = abi::clearing(|| model::open(bundle, &options))?;
+        let session = abi::clearing(|| guest::open(bundle, &options))?;
         Ok(Stream::handle(Rc::new(session)))
     }
 }
@@ -132,8 +132,8 @@ fn packed_session() -> Result<Rc<Session>, Failure> {
 
 fn load_options(trust: bundles::Trust, options: bundles::Options) -> Result<LoadOptions, Failure> {
     let trust = match trust {
-        bundles::Trust::Keys(keys) => options::keys(keys.iter().map(String::as_str))?,
-        bundles::Trust::Policy(policy) => options::policy(&policy)?,
+        bundles::Trust::Keys(keys) => trust::from_keys(keys.iter().map(String::as_str))?,
+        bundles::Trust::Policy(policy) => trust::from_policy(&policy)?,
         bundles::Trust::AllowUnsigned => Trust::AllowUnsigned,
     };
     let bundles::Options { now_unix_s, memory_bytes, skip_self_test } = options;

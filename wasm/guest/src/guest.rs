@@ -1,11 +1,16 @@
 //! The one guest of a module's instance: the buffers that the host writes into, and the model.
 
+use pannier::Session;
 use pannier_bundle::{Error, Source};
 use pannier_graph::AlignedBytes;
 
-use crate::failure::Failure;
-use crate::model::Model;
 use crate::options::LoadOptions;
+use pannier_wasm_interface::{Failure, Model};
+
+/// Verifies, prepares and tests a bundle.
+pub(crate) fn open(bundle: impl Source, options: &LoadOptions) -> Result<Session, Failure> {
+    Ok(Session::from_source(bundle, &options.trust, &options.session())?)
+}
 
 /// Everything that lives from call to call, but for the text.
 #[derive(Default)]
@@ -41,7 +46,7 @@ impl Guest {
         if self.model.is_some() {
             return Err(Failure::usage("a model is loaded already; take another instance"));
         }
-        self.model = Some(Model::load(bundle, options)?);
+        self.model = Some(Model::new(open(bundle, options)?));
         Ok(())
     }
 

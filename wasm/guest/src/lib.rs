@@ -7,7 +7,7 @@
 //! - Nothing is imported: no clock, no randomness, no input or output but what the host writes into memory. The same calls
 //!   give the same answers in every instance.
 //! - No number that the host gets wrong makes a call trap, and none makes it touch memory that it did not hand out.
-//! - `unsafe` is in the allocator and in the seed for random operators; the exported functions have none.
+//! - There is no `unsafe` here: it is in `wasm/interface`.
 //!
 //! # What it does not do
 //!
@@ -17,15 +17,10 @@
 
 pub mod abi;
 #[cfg(target_family = "wasm")]
-mod allocator;
-#[cfg(target_family = "wasm")]
 mod component;
-mod describe;
-#[cfg(target_family = "wasm")]
-mod entropy;
-mod failure;
-mod flavour;
 mod guest;
-mod model;
 mod options;
-mod text;
+
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: pannier_wasm_interface::Allocator = pannier_wasm_interface::Allocator;

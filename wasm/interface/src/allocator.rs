@@ -10,10 +10,9 @@ const WORTHWHILE_BYTES: usize = 1024;
 static CLEARING: AtomicBool = AtomicBool::new(false);
 static REFUSED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-struct Allocator;
-
-#[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
+/// The allocator of every WebAssembly build; each declares it itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Allocator;
 
 /// Does `work`, which loads a model; large blocks that it frees are zeroed.
 ///
@@ -21,7 +20,7 @@ static ALLOCATOR: Allocator = Allocator;
 /// memory afterwards holds every page that is not all zeros, so pages that nobody needs should be zeros, and no copy of
 /// the bundle should stay behind. Measured on five models: 23.3 instead of 38.5 MiB of such pages for the largest, 7.2
 /// instead of 16.1 for a small one, each within 1 MiB of what is in use; no difference in time could be told from noise.
-pub(crate) fn clearing<R>(work: impl FnOnce() -> R) -> R {
+pub fn clearing<R>(work: impl FnOnce() -> R) -> R {
     CLEARING.store(true, Relaxed);
     let result = work();
     CLEARING.store(false, Relaxed);
@@ -29,12 +28,12 @@ pub(crate) fn clearing<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// Forgets what was refused before.
-pub(crate) fn forget_refusal() {
+pub fn forget_refusal() {
     REFUSED_BYTES.store(0, Relaxed);
 }
 
 /// Size of the last block that there was no memory for.
-pub(crate) fn refused_bytes() -> Option<usize> {
+pub fn refused_bytes() -> Option<usize> {
     Some(REFUSED_BYTES.load(Relaxed)).filter(|size| *size > 0)
 }
 

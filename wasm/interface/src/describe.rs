@@ -4,11 +4,11 @@ use pannier::manifest::{Content, Port};
 use pannier::{Dim, Rejected, Session, Verdict};
 use serde::Serialize;
 
-use crate::flavour;
+use crate::FLAVOUR;
 
 /// The document that `pannier_describe` leaves as the text. Its fields are specified in `ABI.md`.
 #[derive(Serialize)]
-pub(crate) struct Description<'a> {
+pub struct Description<'a> {
     schema: &'static str,
     name: &'a str,
     version: &'a str,
@@ -81,7 +81,7 @@ struct MemoryView {
 
 impl<'a> Description<'a> {
     /// Describes the model of a session.
-    pub(crate) fn of(session: &'a Session) -> Description<'a> {
+    pub fn of(session: &'a Session) -> Description<'a> {
         let manifest = session.manifest();
         let report = session.report();
         Description {
@@ -100,7 +100,7 @@ impl<'a> Description<'a> {
             },
             verdict: session.verdict(),
             engine: report.engine,
-            flavour: flavour::NAME,
+            flavour: FLAVOUR,
             report: ReportView {
                 rejected: report.rejected.iter().map(RejectedView::of).collect(),
                 self_test: report.self_test.map(|test| SelfTestView {
@@ -118,7 +118,7 @@ impl<'a> Description<'a> {
     }
 
     /// The document as text.
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         // Maps with other keys than texts are the only values without a JSON form, and there is no map.
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -155,7 +155,7 @@ impl RejectedView {
 }
 
 /// The list of labels that the numbers are scores for.
-pub(crate) fn labels(content: &Content) -> Option<u32> {
+pub fn labels(content: &Content) -> Option<u32> {
     match content {
         Content::Classes { labels } | Content::Ctc { labels, .. } => Some(*labels),
         _ => None,
@@ -163,7 +163,7 @@ pub(crate) fn labels(content: &Content) -> Option<u32> {
 }
 
 /// The output that feeds this input from run to run.
-pub(crate) fn state(content: &Content) -> Option<&str> {
+pub fn state(content: &Content) -> Option<&str> {
     match content {
         Content::State { output } => Some(output),
         _ => None,
@@ -171,6 +171,6 @@ pub(crate) fn state(content: &Content) -> Option<&str> {
 }
 
 /// Bytes in lower case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

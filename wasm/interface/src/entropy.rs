@@ -1,9 +1,9 @@
 //! Where random numbers come from: nowhere.
 //!
 //! tract asks for a seed in the random operators of ONNX (`RandomUniform`, `Multinomial` and their like) when the node
-//! states none; nothing else in the guest asks. The standard leaves that seed to the implementation, and a guest that
+//! states none; nothing else in these builds asks. The standard leaves that seed to the implementation, and a guest that
 //! imports nothing has nothing to draw one from. Refusing would trap in the middle of a run, so the seed is always the
-//! same: the same inputs give the same outputs, in every instance and on every host. No secret is ever made here:
+//! same: the same inputs give the same outputs, in every instance and on every host, browsers included. No secret is ever made here:
 //! verifying signatures takes no randomness.
 
 /// The backend that the crate `getrandom` calls in a build with `--cfg getrandom_backend="custom"`.

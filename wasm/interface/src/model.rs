@@ -1,18 +1,15 @@
-//! The model that a guest holds, and one stream of calls to it: all of the plain ABI's logic, without pointers.
+//! The model that an instance holds, and one stream of calls to it: all of an ABI's logic, without pointers.
 
 use std::rc::Rc;
 
 use pannier::manifest::Port;
 use pannier::{Code, DType, Inputs, Session, State, Tensor};
-use pannier_bundle::Source;
 use pannier_graph::AlignedBytes;
 
-use crate::describe::Description;
-use crate::failure::Failure;
-use crate::options::LoadOptions;
+use crate::{Description, Failure};
 
 /// A loaded model with the inputs, the outputs and the state of its one stream.
-pub(crate) struct Model {
+pub struct Model {
     session: Rc<Session>,
     state: State,
     /// One per input, in the manifest's order.
@@ -28,38 +25,32 @@ struct Slot {
 }
 
 /// One output of the last run.
-pub(crate) struct Output {
+pub struct Output {
     /// Row-major shape, as 32-bit numbers whatever the machine.
-    pub(crate) shape: Vec<u32>,
-    pub(crate) tensor: Tensor,
-}
-
-/// Verifies, prepares and tests a bundle.
-pub(crate) fn open(bundle: impl Source, options: &LoadOptions) -> Result<Session, Failure> {
-    Ok(Session::from_source(bundle, &options.trust, &options.session())?)
+    pub shape: Vec<u32>,
+    /// The tensor itself.
+    pub tensor: Tensor,
 }
 
 impl Model {
-    /// Verifies, prepares and tests a bundle.
-    pub(crate) fn load(bundle: impl Source, options: &LoadOptions) -> Result<Model, Failure> {
-        let session = Rc::new(open(bundle, options)?);
+    /// The model of a session.
+    pub fn new(session: Session) -> Model {
         let inputs = session.manifest().inputs.iter().map(|_| Slot::default()).collect();
-        Ok(Model { session, state: State::new(), inputs, outputs: Vec::new() })
+        Model { session: Rc::new(session), state: State::new(), inputs, outputs: Vec::new() }
     }
 
     /// The session, for streams of their own.
-    #[cfg(target_family = "wasm")]
-    pub(crate) fn session(&self) -> Rc<Session> {
+    pub fn session(&self) -> Rc<Session> {
         Rc::clone(&self.session)
     }
 
     /// What the model is.
-    pub(crate) fn describe(&self) -> Description<'_> {
+    pub fn describe(&self) -> Description<'_> {
         Description::of(&self.session)
     }
 
     /// Room for the shape of an input that the host is about to give; what was given for it before is forgotten.
-    pub(crate) fn input_shape(&mut self, index: usize, rank: usize) -> Result<&mut [u32], Failure> {
+    pub fn input_shape(&mut self, index: usize, rank: usize) -> Result<&mut [u32], Failure> {
         let (port, slot) = self.slot(index)?;
         *slot = Slot::default();
         if rank != port.shape.len() {
@@ -69,7 +60,7 @@ impl Model {
     }
 
     /// Room for the elements of an input whose shape was given.
-    pub(crate) fn input_data(&mut self, index: usize, dtype: u32, size_bytes: usize) -> Result<&mut [u8], Failure> {
+    pub fn input_data(&mut self, index: usize, dtype: u32, size_bytes: usize) -> Result<&mut [u8], Failure> {
         let (port, slot) = self.slot(index)?;
         slot.data = None;
         let found = i32::try_from(dtype).ok().and_then(DType::from_onnx_number);
@@ -103,7 +94,7 @@ impl Model {
     }
 
     /// Runs with the inputs that were given, all of which must be there.
-    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+    pub fn run(&mut self) -> Result<(), Failure> {
         let inputs = self.take_inputs()?;
         let outputs = self.session.run(&inputs)?;
         self.keep(outputs);
@@ -111,7 +102,7 @@ impl Model {
     }
 
     /// Runs with the inputs that were given; state inputs that were not come from the run before.
-    pub(crate) fn step(&mut self) -> Result<(), Failure> {
+    pub fn step(&mut self) -> Result<(), Failure> {
         let inputs = self.take_inputs()?;
         let outputs = self.session.step(&mut self.state, &inputs)?;
         self.keep(outputs);
@@ -119,14 +110,14 @@ impl Model {
     }
 
     /// Forgets state, inputs and outputs.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.state.reset();
         self.outputs.clear();
         self.inputs.iter_mut().for_each(|slot| *slot = Slot::default());
     }
 
     /// The outputs of the last run, in the manifest's order; none after a failure.
-    pub(crate) fn outputs(&self) -> &[Output] {
+    pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
@@ -158,6 +149,6 @@ impl Output {
 }
 
 /// A tensor's shape in the 32-bit numbers of both interfaces. A guest's memory has no room for larger dimensions.
-pub(crate) fn shape(tensor: &Tensor) -> Vec<u32> {
+pub fn shape(tensor: &Tensor) -> Vec<u32> {
     tensor.shape().iter().map(|dim| u32::try_from(*dim).unwrap_or(u32::MAX)).collect()
 }

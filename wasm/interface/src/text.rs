@@ -1,8 +1,8 @@
-//! The text that the last call left: an error, a description, or why the guest is no longer usable.
+//! The text that the last call left: an error, a description, or why the instance is no longer usable.
 
 use std::cell::{Cell, RefCell};
 
-use crate::failure::Failure;
+use crate::Failure;
 
 thread_local! {
     static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
@@ -11,13 +11,13 @@ thread_local! {
 }
 
 /// Leaves a text.
-pub(crate) fn leave(text: String) {
+pub fn leave(text: String) {
     TEXT.with_borrow_mut(|slot| *slot = text);
 }
 
 /// Leaves the reason why a call never returned: memory that was refused during it, or else what the caller knows. The first
 /// reason stays.
-pub(crate) fn leave_final(otherwise: impl FnOnce() -> Failure) {
+pub fn leave_final(otherwise: impl FnOnce() -> Failure) {
     if !FINAL.replace(true) {
         leave(out_of_memory().unwrap_or_else(otherwise).to_json());
     }
@@ -26,7 +26,7 @@ pub(crate) fn leave_final(otherwise: impl FnOnce() -> Failure) {
 /// Rust ends a program that lacks memory without a panic, and tract panics; both come from the same refusal.
 #[cfg(target_family = "wasm")]
 fn out_of_memory() -> Option<Failure> {
-    let size_bytes = crate::allocator::refused_bytes()?;
+    let size_bytes = crate::refused_bytes()?;
     Some(Failure::new(pannier::Code::MemoryBudget, format!("there is no memory for {size_bytes} bytes")))
 }
 
@@ -36,14 +36,14 @@ fn out_of_memory() -> Option<Failure> {
 }
 
 /// Where the text is, and its size in bytes. Valid until another one is left.
-pub(crate) fn place() -> (*const u8, usize) {
+pub fn place() -> (*const u8, usize) {
     TEXT.with_borrow(|text| (text.as_ptr(), text.len()))
 }
 
 /// From now on a panic leaves its message as the text: after the trap that follows, the host can still read it.
 /// Natively, panics belong to whoever runs the tests.
 #[cfg(target_family = "wasm")]
-pub(crate) fn leave_panics() {
+pub fn leave_panics() {
     std::panic::set_hook(Box::new(|panic| {
         leave_final(|| Failure::new(pannier::Code::Failed, format!("the runtime panicked: {panic}")));
     }));
