@@ -15,6 +15,7 @@ mod shell;
 mod steps;
 mod test;
 mod tour;
+mod web;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ cargo xtask VERB
   docs                 rewrite the generated documents
        --check            fail if one of them is out of date
   guest                the runtime as WebAssembly, in both flavours, into wasm/guest/dist
+  web                  the npm package @pannier/runtime, into wasm/web/npm, and its tarball
+       --quick            modules that are not optimised, and no tarball
   models               fetch the five models, their inputs and ONNX Runtime's answers
        --download         even where a shared copy is at hand
   setup                everything a fresh Debian-like machine lacks
@@ -98,6 +101,11 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             let only = options.value("--only")?;
             options.finish()?;
             setup::run(only.as_deref())
+        }
+        "web" => {
+            let quick = options.flag("--quick");
+            options.finish()?;
+            if quick { web::ensure(&[]).map(drop) } else { web::build() }
         }
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -9,7 +9,7 @@ use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
 use crate::setup::{fuzz, python, tool, wasm};
 use crate::steps::Steps;
-use crate::{docs, guest, models, shell, tour};
+use crate::{docs, guest, models, shell, tour, web};
 
 /// A target that has no standard library: whatever compiles for it needs none.
 const NO_STD_TARGET: &str = "x86_64-unknown-none";
@@ -64,6 +64,7 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
     steps.step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])));
     // Before anything that takes the guest in: without it, `pannier-wasmtime` is compiled a second time once it is there.
     steps.step("the guest module", || guest::build(locked).map(drop));
+    steps.step("the modules of the npm package", || web::ensure(locked).map(drop));
     steps.step("lints", || {
         shell::run(cargo().arg("clippy").args(locked).args([
             "--workspace",

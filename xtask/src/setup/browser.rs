@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::node;
+use super::node::{self, Node};
 use crate::environment::{apt_get, root};
 use crate::shell;
 
@@ -21,8 +21,13 @@ pub struct Browser {
 /// Installs the parts that are not there.
 pub fn ensure() -> Result<Browser> {
     let node = node::ensure()?;
-    let packages = node.packages(&root().join("xtask/web/package.json"), "web")?;
+    let packages = packages(&node)?;
     Ok(Browser { node: node.program, packages, chromium: ensure_chromium()? })
+}
+
+/// Installs the Node packages that are not there and returns the folder with `node_modules`.
+pub fn packages(node: &Node) -> Result<PathBuf> {
+    node.packages(&root().join("xtask/web/package.json"), "web")
 }
 
 fn ensure_chromium() -> Result<PathBuf> {

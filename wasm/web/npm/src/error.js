@@ -1,0 +1,34 @@
+/** Why something failed: a stable `code`, the same as everywhere in Pannier, and a `hint` where something can be done. */
+export class PannierError extends Error {
+  /**
+   * @param {string} code for example `E_CORRUPT`
+   * @param {string} message
+   * @param {{ hint?: string | null, cause?: unknown }} [more]
+   */
+  constructor(code, message, { hint = null, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "PannierError";
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** The error in the JSON form in which the runtime and workers give it. */
+  static from({ code, message, hint }) {
+    return new PannierError(code, message, { hint });
+  }
+}
+
+/** The call was wrong. */
+export function usage(message, hint = null) {
+  return new PannierError("E_USAGE", message, { hint });
+}
+
+/** Throws if the caller has given up. */
+export function throwIfAborted(signal) {
+  if (signal?.aborted) throw interrupted(signal);
+}
+
+/** The caller gave up, for the reason in the signal. */
+export function interrupted(signal) {
+  return new PannierError("E_INTERRUPTED", "cancelled by the caller", { cause: signal?.reason });
+}

@@ -1,0 +1,33 @@
+import { describe, report } from "./description.js";
+import { load } from "./load.js";
+
+/** A loaded model in this thread. A worker's is in `remote.js`, with the same methods. */
+export class LocalModel {
+  #instance;
+  #loaded;
+  /** What the model is. */
+  description;
+
+  static async load(module, where, options) {
+    const loaded = await load(module, where, options);
+    const self = new LocalModel();
+    self.#instance = loaded.instance;
+    self.#loaded = { source: loaded.source, receiveMs: loaded.receiveMs };
+    self.description = describe(loaded.instance.describe(), loaded.sha256);
+    return self;
+  }
+
+  /** Runs once, with inputs by their indices. */
+  async run(inputs, isStep) {
+    return this.#instance.run(inputs, this.description.outputs, isStep);
+  }
+
+  async report() {
+    return report(this.#instance.describe(), { ...this.#loaded, memoryBytes: this.#instance.memoryBytes });
+  }
+
+  /** Lets go of the instance, and so of its memory. */
+  close() {
+    this.#instance = null;
+  }
+}

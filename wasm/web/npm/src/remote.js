@@ -1,0 +1,94 @@
+import { PannierError, interrupted } from "./error.js";
+import { Tensor } from "./tensor.js";
+
+/** A loaded model in a worker: the other side of `thread.js`, with the methods of `LocalModel`. */
+export class RemoteModel {
+  #worker;
+  /** What waits for an answer: by the number of the question. */
+  #waiting = new Map();
+  #count = 0;
+  #onProgress = null;
+  /** What the model is. */
+  description;
+
+  static async load(module, where, { onProgress, signal, wire, cache, retries }) {
+    const self = new RemoteModel();
+    self.#onProgress = onProgress;
+    self.#start();
+    try {
+      // An address means the same there as here.
+      const place = where instanceof ArrayBuffer || ArrayBuffer.isView(where) ? where : absolute(where);
+      const question = { create: { module, where: place, options: { wire, cache, retries } } };
+      self.description = await self.#ask(question, { signal });
+    } catch (error) {
+      self.close();
+      throw error;
+    }
+    self.#onProgress = null;
+    return self;
+  }
+
+  async run(inputs, isStep, { signal, transfer }) {
+    const tensors = Array.from(inputs, ([index, { type, data, dims }]) => [index, { type, data, dims }]);
+    const buffers = transfer ? [...new Set(tensors.map(([, { data }]) => data.buffer))] : [];
+    const outputs = await this.#ask({ run: { inputs: tensors, isStep } }, { signal, buffers });
+    const taken = Object.entries(outputs).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]);
+    return Object.fromEntries(taken);
+  }
+
+  report() {
+    return this.#ask({ report: {} });
+  }
+
+  /** Ends the worker; whoever still waits for it waits in vain. */
+  close() {
+    this.#worker?.terminate();
+    this.#fail(new PannierError("E_INTERRUPTED", "the session was closed"));
+  }
+
+  #start() {
+    this.#worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "@pannier/runtime" });
+    this.#worker.onmessage = ({ data }) => this.#hear(data);
+    this.#worker.onmessageerror = () => this.#fail(new PannierError("E_FAILED", "an answer of the worker got lost"));
+    this.#worker.onerror = (event) => {
+      event.preventDefault?.();
+      this.#fail(new PannierError("E_FAILED", `the worker failed: ${event.message ?? "its script cannot be loaded"}`));
+    };
+  }
+
+  #ask(question, { signal, buffers = [] } = {}) {
+    if (this.#worker === null) throw new PannierError("E_USAGE", "the session was closed");
+    const id = ++this.#count;
+    return new Promise((resolve, reject) => {
+      const abort = () => this.#settle(id, (waiting) => waiting.reject(interrupted(signal)));
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#waiting.set(id, { resolve, reject, forget: () => signal?.removeEventListener("abort", abort) });
+      this.#worker.postMessage({ id, ...question }, buffers);
+    });
+  }
+
+  #hear({ id, progress, result, error }) {
+    if (progress !== undefined) this.#onProgress?.(progress);
+    else if (error !== undefined) this.#settle(id, ({ reject }) => reject(PannierError.from(error)));
+    else this.#settle(id, ({ resolve }) => resolve(result));
+  }
+
+  /** An answer that nobody waits for any more is dropped. */
+  #settle(id, how) {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    this.#waiting.delete(id);
+    waiting.forget();
+    how(waiting);
+  }
+
+  #fail(error) {
+    this.#worker?.terminate();
+    this.#worker = null;
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, ({ reject }) => reject(error));
+  }
+}
+
+function absolute(where) {
+  return new URL(where, globalThis.location?.href).href;
+}

@@ -1,0 +1,157 @@
+//! `web`: the npm package `@pannier/runtime`, in `wasm/web/npm`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::environment::{self, root};
+use crate::guest::{FLAVOURS, link};
+use crate::setup::node::Node;
+use crate::setup::{browser, node, wasm};
+use crate::shell;
+
+/// What wasm-opt has to know of the modules, and what it does: everything for size that costs no speed to speak of, and
+/// away with names.
+const OPTIMISE: [&str; 11] = [
+    "-Oz",
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-reference-types",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--strip-debug",
+    "--strip-producers",
+    "--strip-target-features",
+];
+
+/// Makes the package complete, for tests: modules that are not optimised will do.
+pub fn ensure(options: &[&str]) -> Result<PathBuf> {
+    wasm::ensure()?;
+    for flavour in Flavour::all()? {
+        flavour.link(options)?;
+        flavour.place()?;
+    }
+    Ok(package())
+}
+
+/// Makes the package as it is published, and the tarball that `npm publish` takes.
+pub fn build() -> Result<()> {
+    wasm::ensure()?;
+    let node = node::ensure()?;
+    let packages = browser::packages(&node)?;
+    let mut sizes = Vec::new();
+    for flavour in Flavour::all()? {
+        flavour.link(&[])?;
+        flavour.optimise(&node, &packages)?;
+        sizes.push(flavour.place()?);
+    }
+    record(&node, &sizes)?;
+    pack(&node)
+}
+
+/// The package's folder.
+fn package() -> PathBuf {
+    root().join("wasm/web/npm")
+}
+
+/// One of the modules, on its way from the linker to the package.
+struct Flavour {
+    name: &'static str,
+    features: &'static str,
+    /// Where it is kept between two calls.
+    folder: PathBuf,
+}
+
+impl Flavour {
+    fn all() -> Result<Vec<Flavour>> {
+        let folder = environment::target_dir()?.join("web");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        Ok(FLAVOURS.map(|(name, features)| Flavour { name, features, folder: folder.clone() }).into())
+    }
+
+    fn linked(&self) -> PathBuf {
+        self.folder.join(format!("linked-{}.wasm", self.name))
+    }
+
+    fn optimised(&self) -> PathBuf {
+        self.folder.join(format!("optimised-{}.wasm", self.name))
+    }
+
+    /// Links the module. If it is another one than the last time, what was optimised then is gone.
+    fn link(&self, options: &[&str]) -> Result<()> {
+        let module = link("pannier-web", self.name, self.features, options)?;
+        if update(&self.linked(), &module)? && self.optimised().exists() {
+            fs::remove_file(self.optimised())?;
+        }
+        Ok(())
+    }
+
+    fn optimise(&self, node: &Node, packages: &Path) -> Result<()> {
+        if self.optimised().exists() {
+            return Ok(());
+        }
+        let unfinished = self.optimised().with_extension("tmp");
+        let mut wasm_opt = Command::new(&node.program);
+        wasm_opt.arg(packages.join("node_modules/binaryen/bin/wasm-opt")).arg(self.linked()).args(OPTIMISE);
+        if self.features.contains("relaxed-simd") {
+            wasm_opt.arg("--enable-relaxed-simd");
+        }
+        shell::run(wasm_opt.arg("-o").arg(&unfinished))?;
+        fs::rename(&unfinished, self.optimised())?;
+        Ok(())
+    }
+
+    /// Puts the best that there is into the package, and returns its path there.
+    fn place(&self) -> Result<PathBuf> {
+        let best = Some(self.optimised()).filter(|path| path.exists()).unwrap_or_else(|| self.linked());
+        let folder = package().join("wasm");
+        fs::create_dir_all(&folder)?;
+        let place = folder.join(format!("pannier-{}.wasm", self.name));
+        let module = fs::read(best)?;
+        update(&place, &module)?;
+        eprintln!("  {}: {:.2} MB", place.display(), module.len() as f64 / 1e6);
+        Ok(place)
+    }
+}
+
+/// Writes the sizes of the modules, as they are and as a server sends them, into `benches/sizes.toml`.
+fn record(node: &Node, modules: &[PathBuf]) -> Result<()> {
+    let mut text = String::from(
+        "# Sizes of what is shipped, in bytes: as a file, and as a server sends it (brotli, quality 11).\n\
+         # Written by `cargo xtask web`.\n",
+    );
+    for module in modules {
+        let script = "const { brotliCompressSync } = require('node:zlib'); \
+                      console.log(brotliCompressSync(require('node:fs').readFileSync(process.argv[1])).length)";
+        let sent = shell::output(Command::new(&node.program).args(["-e", script]).arg(module))?;
+        let (name, bytes) = (module.file_name().unwrap_or_default().to_string_lossy(), fs::metadata(module)?.len());
+        let sent: u64 = sent.trim().parse().context("a number of bytes")?;
+        eprintln!("  {name}: {:.2} MB, {:.2} MB as brotli", bytes as f64 / 1e6, sent as f64 / 1e6);
+        text += &format!("\n[\"@pannier/runtime/{name}\"]\nbytes = {bytes}\nbrotli_bytes = {sent}\n");
+    }
+    update(&root().join("benches/sizes.toml"), text.as_bytes())?;
+    Ok(())
+}
+
+/// `npm pack`, with the licences that the package names.
+fn pack(node: &Node) -> Result<()> {
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(root().join(licence), package().join(licence))?;
+    }
+    let folder = environment::target_dir()?.join("npm");
+    fs::create_dir_all(&folder)?;
+    shell::run(node.npm().args(["pack", "--silent", "--pack-destination"]).arg(&folder).current_dir(package()))
+}
+
+/// Writes the file if it is not what it should be, and tells whether it was not.
+fn update(path: &Path, content: &[u8]) -> Result<bool> {
+    if fs::read(path).is_ok_and(|current| current == content) {
+        return Ok(false);
+    }
+    fs::write(path, content).with_context(|| path.display().to_string())?;
+    Ok(true)
+}
