@@ -1,5 +1,6 @@
 //! The integration suite.
 
+mod browser;
 mod build;
 mod cli;
 mod conformance;

@@ -43,8 +43,12 @@ pub struct Tools {
 impl Tools {
     fn apply(&self, command: &mut Command) {
         command.env("PANNIER_PYTHON", &self.python).env("PANNIER_MODELS", &self.models);
-        let Browser { node, packages, chromium } = &self.browser;
-        command.env("PANNIER_NODE", node).env("PANNIER_NODE_PACKAGES", packages).env("PANNIER_CHROMIUM", chromium);
+        let Browser { node, oldest_node, packages, chromium } = &self.browser;
+        command
+            .env("PANNIER_NODE", node)
+            .env("PANNIER_OLDEST_NODE", oldest_node)
+            .env("PANNIER_NODE_PACKAGES", packages)
+            .env("PANNIER_CHROMIUM", chromium);
     }
 }
 

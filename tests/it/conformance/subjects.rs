@@ -166,7 +166,7 @@ fn no_elements() -> Subject {
 
 /// Each element type goes in, is transposed and comes out with the same bits. But for bfloat16, which no engine takes as
 /// an input so far.
-fn every_type() -> Subject {
+pub fn every_type() -> Subject {
     let mut model = Onnx::new(17);
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     for dtype in DType::ALL.iter().copied().filter(|dtype| *dtype != DType::BF16) {

@@ -12,6 +12,8 @@ use crate::shell;
 pub struct Browser {
     /// Runs the tests' scripts.
     pub node: PathBuf,
+    /// The oldest one that the npm package supports.
+    pub oldest_node: PathBuf,
     /// The folder with `node_modules`, where `playwright-core` lies.
     pub packages: PathBuf,
     /// The browser.
@@ -22,7 +24,8 @@ pub struct Browser {
 pub fn ensure() -> Result<Browser> {
     let node = node::ensure()?;
     let packages = packages(&node)?;
-    Ok(Browser { node: node.program, packages, chromium: ensure_chromium()? })
+    let oldest_node = node::ensure_oldest()?;
+    Ok(Browser { node: node.program, oldest_node, packages, chromium: ensure_chromium()? })
 }
 
 /// Installs the Node packages that are not there and returns the folder with `node_modules`.

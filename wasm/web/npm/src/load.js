@@ -1,6 +1,7 @@
-import { throwIfAborted, usage } from "./error.js";
+import { BundleCache } from "./cache.js";
+import { PannierError, throwIfAborted, usage } from "./error.js";
 import { Instance } from "./instance.js";
-import { builtin } from "./node.js";
+import { address, builtin } from "./place.js";
 import { BytesSource } from "./source/bytes.js";
 import { Download, RESTART } from "./source/download.js";
 import { FileSource } from "./source/file.js";
@@ -15,9 +16,11 @@ import { FileSource } from "./source/file.js";
 export async function load(module, where, options) {
   throwIfAborted(options.signal);
   const source = sourceOf(where, options);
-  const instance = await Instance.create(module);
-  const loading = new Loading(instance, source, options);
-  await loading.receive();
+  const loading = new Loading(await Instance.create(module), options);
+  const isKept = options.cache !== false && source instanceof Download;
+  const cache = isKept ? await BundleCache.open() : null;
+  if (cache === null) await loading.receive(source);
+  else await receiveThrough(cache, loading, source, options.cache === "reload");
   return loading.finish();
 }
 
@@ -27,40 +30,123 @@ function sourceOf(where, options) {
     throw usage("a bundle is an address, or bytes", "an ArrayBuffer, a view of one, a string or a URL");
   }
   const files = builtin("node:fs/promises");
-  if (files !== undefined && !/^https?:/.test(where)) {
+  if (files !== undefined && !/^(https?|blob|data):/.test(where)) {
     return new FileSource(files, String(where).startsWith("file:") ? new URL(where) : where);
   }
-  return new Download(new URL(where, globalThis.location?.href).href, options);
+  return new Download(address(where), options);
+}
+
+/** Takes the bundle from the cache, or else downloads it and keeps it. */
+async function receiveThrough(cache, loading, download, isReload) {
+  const kept = isReload ? null : await cache.find(download.url);
+  if (kept !== null) {
+    try {
+      return await loading.receive(kept);
+    } catch (error) {
+      if (!(error instanceof PannierError) || error.code === "E_INTERRUPTED") throw error;
+      // Broken, or not trusted any more: what the server has decides.
+      await cache.drop(download.url);
+    }
+  }
+  const keeper = new Keeper(cache, download.url);
+  try {
+    await loading.receive(download, keeper);
+  } catch (error) {
+    await keeper.abort();
+    throw error;
+  }
+  await keeper.close();
+}
+
+/** Writes a download into the cache, from the moment on at which its digest is known. */
+class Keeper {
+  #cache;
+  #url;
+  #early = [];
+  #entry = null;
+
+  constructor(cache, url) {
+    this.#cache = cache;
+    this.#url = url;
+  }
+
+  /** @param digest "" while it is not known */
+  async write(piece, digest) {
+    if (this.#entry === null && digest !== "") {
+      this.#entry = this.#cache.entry(this.#url, digest);
+      for (const early of this.#early.splice(0)) await this.#entry.write(early);
+    }
+    if (this.#entry === null) this.#early.push(piece);
+    else await this.#entry.write(piece);
+  }
+
+  async restart() {
+    await this.abort();
+    this.#early = [];
+    this.#entry = null;
+  }
+
+  async close() {
+    await this.#entry?.close();
+  }
+
+  async abort() {
+    await this.#entry?.abort();
+  }
 }
 
 /** One bundle on its way in. */
 class Loading {
   #instance;
-  #source;
   #options;
+  /** Where the pieces come from, for reports. */
+  #source = "memory";
   #position = 0;
   /** Size of the file, once it is known. */
   #totalBytes = null;
-  #isTrusted = false;
-  #startMs = performance.now();
-  #receivedMs = 0;
+  /** The digest that names the bundle, once it is trusted. */
   #sha256 = "";
+  #startMs = performance.now();
+  #receiveMs = 0;
 
-  constructor(instance, source, options) {
+  constructor(instance, options) {
     this.#instance = instance;
-    this.#source = source;
     this.#options = options;
   }
 
   /** Takes all of the source's pieces, each of which is verified before the next is asked for. */
-  async receive() {
-    this.#begin();
-    for await (const piece of this.#source.pieces()) {
-      throwIfAborted(this.#options.signal);
-      if (piece === RESTART) this.#begin();
-      else this.#push(piece);
+  async receive(source, keeper) {
+    this.#source = source.kind;
+    for (;;) {
+      try {
+        await this.#receiveOnce(source, keeper);
+        break;
+      } catch (error) {
+        // Parts that do not fit together may be of two versions of the file: once more, then, and in one piece.
+        if (error.code !== "E_CORRUPT" || !source.isResumed) throw error;
+        source.forget();
+        await keeper?.restart();
+      }
     }
-    this.#receivedMs = performance.now() - this.#startMs;
+    this.#receiveMs = performance.now() - this.#startMs;
+  }
+
+  async #receiveOnce(source, keeper) {
+    this.#begin();
+    for await (const piece of source.pieces()) {
+      throwIfAborted(this.#options.signal);
+      if (piece === RESTART) {
+        this.#begin();
+        await keeper?.restart();
+      } else {
+        this.#push(piece);
+        await keeper?.write(piece, this.#sha256);
+      }
+    }
+    if (this.#totalBytes === null || this.#position < this.#totalBytes) {
+      const whole = this.#totalBytes === null ? "" : ` of ${this.#totalBytes}`;
+      throw new PannierError("E_TRUNCATED", `the bundle ends after ${this.#position}${whole} bytes`);
+    }
   }
 
   /** Prepares and tests the model: in one go, because WebAssembly cannot be left half way. */
@@ -70,13 +156,13 @@ class Loading {
     this.#instance.onStep = (phase) => this.#tell(phase);
     this.#instance.finish();
     this.#instance.onStep = null;
-    return { instance: this.#instance, source: this.#source.kind, sha256: this.#sha256, receiveMs: this.#receivedMs };
+    return { instance: this.#instance, source: this.#source, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 
   #begin() {
     this.#position = 0;
     this.#totalBytes = null;
-    this.#isTrusted = false;
+    this.#sha256 = "";
     this.#instance.open(this.#options.wire);
   }
 
@@ -84,16 +170,15 @@ class Loading {
     this.#instance.push(piece);
     this.#position += piece.length;
     this.#totalBytes ??= this.#instance.fileBytes || null;
-    if (!this.#isTrusted) {
+    if (this.#sha256 === "") {
       this.#sha256 = this.#instance.sha256;
-      this.#isTrusted = this.#sha256 !== "";
-      if (this.#isTrusted) this.#tell("verify");
+      if (this.#sha256 !== "") this.#tell("verify");
     }
     this.#tell("download");
   }
 
   #tell(phase) {
-    const event = { phase, loadedBytes: this.#position, totalBytes: this.#totalBytes, source: this.#source.kind };
+    const event = { phase, loadedBytes: this.#position, totalBytes: this.#totalBytes, source: this.#source };
     report(this.#options.onProgress, event);
   }
 }

@@ -1,4 +1,6 @@
 import { PannierError, interrupted } from "./error.js";
+import { address } from "./place.js";
+import { bytesOf } from "./source/bytes.js";
 import { Tensor } from "./tensor.js";
 
 /** A loaded model in a worker: the other side of `thread.js`, with the methods of `LocalModel`. */
@@ -17,7 +19,8 @@ export class RemoteModel {
     self.#start();
     try {
       // An address means the same there as here.
-      const place = where instanceof ArrayBuffer || ArrayBuffer.isView(where) ? where : absolute(where);
+      const isBytes = where instanceof ArrayBuffer || ArrayBuffer.isView(where);
+      const place = isBytes ? compact(bytesOf(where)) : address(where);
       const question = { create: { module, where: place, options: { wire, cache, retries } } };
       self.description = await self.#ask(question, { signal });
     } catch (error) {
@@ -29,7 +32,7 @@ export class RemoteModel {
   }
 
   async run(inputs, isStep, { signal, transfer }) {
-    const tensors = Array.from(inputs, ([index, { type, data, dims }]) => [index, { type, data, dims }]);
+    const tensors = Array.from(inputs, ([index, { type, data, dims }]) => [index, { type, data: compact(data), dims }]);
     const buffers = transfer ? [...new Set(tensors.map(([, { data }]) => data.buffer))] : [];
     const outputs = await this.#ask({ run: { inputs: tensors, isStep } }, { signal, buffers });
     const taken = Object.entries(outputs).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]);
@@ -47,6 +50,7 @@ export class RemoteModel {
   }
 
   #start() {
+    if (globalThis.Worker === undefined) throw new PannierError("E_FAILED", "there are no workers here");
     this.#worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "@pannier/runtime" });
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onmessageerror = () => this.#fail(new PannierError("E_FAILED", "an answer of the worker got lost"));
@@ -89,6 +93,7 @@ export class RemoteModel {
   }
 }
 
-function absolute(where) {
-  return new URL(where, globalThis.location?.href).href;
+/** A view of a part of a buffer would take all of the buffer along. */
+function compact(view) {
+  return view.byteLength === view.buffer.byteLength ? view : view.slice();
 }

@@ -27,3 +27,18 @@ export class BytesSource {
 function drawn() {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
+
+/** What a stream gives, piece by piece. Whoever stops reading cancels it. */
+export async function* read(stream) {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Nobody waits for that, and nobody can do anything if it fails.
+    reader.cancel().catch(() => {});
+  }
+}

@@ -1,4 +1,5 @@
 import { PannierError, interrupted, throwIfAborted } from "../error.js";
+import { read } from "./bytes.js";
 
 /** Stands among the pieces where the next one is the file's first again. */
 export const RESTART = Symbol("restart");
@@ -12,7 +13,8 @@ const LONGEST_WAIT_MS = 8000;
 /** A bundle on a server. A connection that breaks is taken up again where it broke. */
 export class Download {
   kind = "network";
-  #url;
+  /** Where the bundle is. */
+  url;
   #signal;
   #retries;
   /** Bytes that have arrived. */
@@ -24,7 +26,7 @@ export class Download {
 
   /** @param {{ signal?: AbortSignal, retries: number }} options */
   constructor(url, { signal, retries }) {
-    this.#url = url;
+    this.url = url;
     this.#signal = signal;
     this.#retries = retries;
   }
@@ -32,16 +34,17 @@ export class Download {
   /** The file from its first byte on, in one go if need be. */
   async *pieces() {
     let failures = 0;
+    let furthest = 0;
     for (;;) {
-      const before = this.#position;
       try {
         yield* this.#attempt();
         return;
       } catch (error) {
         throwIfAborted(this.#signal);
         if (!(error instanceof Broken)) throw error;
-        // What brought the file on is no failure of many.
-        failures = this.#position > before ? 1 : failures + 1;
+        // What brought the file further than ever is not one failure of many.
+        failures = this.#position > furthest ? 1 : failures + 1;
+        furthest = Math.max(furthest, this.#position);
         if (failures > this.#retries) throw error.reason;
         await wait(error.waitMs ?? FIRST_WAIT_MS * 2 ** (failures - 1), this.#signal);
       }
@@ -86,20 +89,21 @@ export class Download {
     const cache = this.#position > 0 ? "no-store" : "default";
     let response;
     try {
-      response = await fetch(this.#url, { headers, signal, cache });
+      response = await fetch(this.url, { headers, signal, cache });
     } catch (cause) {
-      throw new Broken(missing(`${this.#url} cannot be fetched: ${cause.message}`, null, cause));
+      throw new Broken(missing(`${this.url} cannot be fetched: ${cause.message}`, null, cause));
     }
     if (response.ok) {
       if (response.status === 206 && !continues(response.headers, this.#position)) {
         this.forget();
-        throw new Broken(missing(`${this.#url} answered with another part than it was asked for`));
+        throw new Broken(missing(`${this.url} answered with another part than it was asked for`));
       }
+      if (isPage(response.headers)) throw page(this.url);
       return response;
     }
     if (response.status === 416) this.forget();
     const reason = missing(
-      `${this.#url} answered ${response.status} ${response.statusText}`.trimEnd(),
+      `${this.url} answered ${response.status} ${response.statusText}`.trimEnd(),
       response.status === 404 ? "is the bundle where the page expects it?" : null,
     );
     if (response.status === 416 || PASSING.includes(response.status)) {
@@ -110,18 +114,14 @@ export class Download {
 
   async *#body(response) {
     if (response.body === null) return;
-    const reader = response.body.getReader();
-    for (;;) {
-      let piece;
-      try {
-        piece = await reader.read();
-      } catch (cause) {
-        const message = `the connection to ${this.#url} broke after ${this.#position} bytes: ${cause.message}`;
-        throw new Broken(missing(message, null, cause));
+    try {
+      for await (const piece of read(response.body)) {
+        this.#position += piece.length;
+        yield piece;
       }
-      if (piece.done) return;
-      this.#position += piece.value.length;
-      yield piece.value;
+    } catch (cause) {
+      const message = `the connection to ${this.url} broke after ${this.#position} bytes: ${cause.message}`;
+      throw new Broken(missing(message, null, cause));
     }
   }
 }
@@ -137,6 +137,16 @@ class Broken extends Error {
 
 function missing(message, hint, cause) {
   return new PannierError("E_INPUT_MISSING", message, { hint, cause });
+}
+
+function isPage(headers) {
+  return (headers.get("content-type") ?? "").toLowerCase().startsWith("text/html");
+}
+
+function page(url) {
+  return new PannierError("E_CORRUPT", `${url} is an HTML page, not a bundle`, {
+    hint: "the server answers with a page for addresses that it does not know",
+  });
 }
 
 /** A weak ETag names no bytes. */

@@ -1,0 +1,59 @@
+//! The npm package in Chromium and in Node: starts the scripts of `tests/browser`, each with Node's own test runner.
+
+mod fixtures;
+
+use crate::support::web::{chromium, node, node_packages, oldest_node, package};
+use crate::support::{project_root, temp_dir};
+use std::process::Command;
+
+#[test]
+fn pages_and_workers() {
+    passes("page");
+}
+
+#[test]
+fn servers_that_are_slow_broken_wrong_or_hostile() {
+    passes("network");
+}
+
+#[test]
+fn what_the_cache_keeps() {
+    passes("cache");
+}
+
+#[test]
+fn memory_and_the_pages_thread() {
+    passes("memory");
+}
+
+#[test]
+fn a_production_build_of_vite() {
+    passes("vite");
+}
+
+#[test]
+fn the_newest_and_the_oldest_node() {
+    passes("node");
+}
+
+#[test]
+fn types_and_the_example_of_the_readme() {
+    passes("package");
+}
+
+/// Runs one file of `tests/browser`.
+#[track_caller]
+fn passes(name: &str) {
+    let scratch = temp_dir();
+    let mut command = Command::new(node());
+    command.args(["--test", "--test-reporter=spec", "--test-timeout=120000"]);
+    command.arg(project_root().join("tests/browser").join(format!("{name}.test.mjs")));
+    command.env("PANNIER_FIXTURES", fixtures::folder()).env("PANNIER_WEB_PACKAGE", package());
+    command.env("PANNIER_CHROMIUM", chromium()).env("PANNIER_OLDEST_NODE", oldest_node());
+    command.env("PANNIER_NODE_PACKAGES", node_packages()).env("PANNIER_SCRATCH", scratch.path());
+    // Of a test runner around this one, Node's would think that it is a child.
+    command.env_remove("NODE_TEST_CONTEXT");
+    let output = command.output().expect("Node starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
+}
