@@ -5,7 +5,7 @@ use crate::support::bundle::{publisher, signed, target};
 use crate::support::tensors::numbers;
 use crate::support::{Onnx, temp_dir};
 use pannier::DType::F32;
-use pannier::Tensor;
+use pannier::{Code, Tensor};
 use pannier_packager::build;
 use pannier_packager::config::{InputConfig, InputContent, OutputConfig, OutputContent, Target};
 use pannier_packager::sign::PrivateKey;
@@ -40,6 +40,7 @@ fn make() -> tempfile::TempDir {
     let case = &magika.cases[0];
     let cases = json!({
         "magika": { "inputs": named(&case.inputs), "outputs": named(&case.outputs) },
+        "codes": Code::ALL.iter().map(|code| code.name()).collect::<Vec<_>>(),
         "policies": { "good": policy("1.0.0"), "strict": policy("2.0.0") },
     });
     write("cases.json", cases.to_string().as_bytes());

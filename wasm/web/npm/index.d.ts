@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /** Element types, by the names of NumPy and ONNX Runtime. */
 export type TensorType = keyof TensorData;
 
@@ -44,11 +46,11 @@ export type NamedTensors = Record<string, Tensor>;
 /** Whom to trust. There is no default. */
 export type Trust =
   /** Public keys in PEM, of which any one suffices. */
-  | { keys: string | readonly string[] }
+  | { keys: string | readonly string[]; policy?: never; allowUnsigned?: never }
   /** A trust policy in TOML. */
-  | { policy: string }
+  | { policy: string; keys?: never; allowUnsigned?: never }
   /** Anybody, and bundles that nobody signed: for development. */
-  | { allowUnsigned: true };
+  | { allowUnsigned: true; keys?: never; policy?: never };
 
 /** What a session may take. What the bundle's publisher states holds as well; of two limits the stricter one wins. */
 export interface Limits {
@@ -267,6 +269,7 @@ export type ErrorCode =
   | "E_MEMORY_BUDGET"
   | "E_DEADLINE"
   | "E_INVALID_INPUT"
+  | "E_INVALID_CONTENT"
   | "E_INVALID_KEY"
   | "E_INVALID_POLICY"
   | "E_INTERRUPTED";
