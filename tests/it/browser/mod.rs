@@ -4,6 +4,7 @@ mod fixtures;
 
 use crate::support::web::{chromium, node, node_packages, oldest_node, package};
 use crate::support::{project_root, temp_dir};
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -45,15 +46,23 @@ fn types_and_the_example_of_the_readme() {
 #[track_caller]
 fn passes(name: &str) {
     let scratch = temp_dir();
-    let mut command = Command::new(node());
-    command.args(["--test", "--test-reporter=spec", "--test-timeout=120000"]);
-    command.arg(project_root().join("tests/browser").join(format!("{name}.test.mjs")));
-    command.env("PANNIER_FIXTURES", fixtures::folder()).env("PANNIER_WEB_PACKAGE", package());
-    command.env("PANNIER_CHROMIUM", chromium()).env("PANNIER_OLDEST_NODE", oldest_node());
-    command.env("PANNIER_NODE_PACKAGES", node_packages()).env("PANNIER_SCRATCH", scratch.path());
-    // Of a test runner around this one, Node's would think that it is a child.
-    command.env_remove("NODE_TEST_CONTEXT");
+    let mut command = script(&format!("{name}.test.mjs"), fixtures::folder(), scratch.path());
     let output = command.output().expect("Node starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
+}
+
+/// Node with a script of `tests/browser`, told where everything is.
+pub fn script(name: &str, fixtures: &Path, scratch: &Path) -> Command {
+    let mut command = Command::new(node());
+    if name.ends_with(".test.mjs") {
+        command.args(["--test", "--test-reporter=spec", "--test-timeout=120000"]);
+    }
+    command.arg(project_root().join("tests/browser").join(name));
+    command.env("PANNIER_FIXTURES", fixtures).env("PANNIER_SCRATCH", scratch).env("PANNIER_WEB_PACKAGE", package());
+    command.env("PANNIER_CHROMIUM", chromium()).env("PANNIER_OLDEST_NODE", oldest_node());
+    command.env("PANNIER_NODE_PACKAGES", node_packages());
+    // Of a test runner around this one, Node's would think that it is a child.
+    command.env_remove("NODE_TEST_CONTEXT");
+    command
 }

@@ -3,6 +3,7 @@
 //! [`subjects`] are sealed, signed bundles with cases; [`rows`] are what runs them: an engine on a target. Every row
 //! runs every case of every subject. A new engine or target joins by one line in [`rows::rows`].
 
+mod in_browser;
 mod onnx_nodes;
 mod rows;
 pub mod subjects;

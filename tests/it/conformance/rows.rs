@@ -1,5 +1,6 @@
 //! What runs bundles: one row for each pair of an engine and a target.
 
+use super::in_browser::InBrowser;
 use super::subjects::Subject;
 use crate::support::sandbox;
 use pannier::{Engine, Executor, Options, PublicKey, Session, Tensor, TractEngine, Trust};
@@ -89,6 +90,7 @@ pub fn rows() -> Vec<Row> {
             runner: Box::new(Sandboxed(sandbox::deterministic())),
             exceptions: &[],
         },
+        Row { engine: "tract", target: "browser", runner: Box::new(InBrowser), exceptions: &[] },
     ]
 }
 

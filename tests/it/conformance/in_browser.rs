@@ -1,0 +1,94 @@
+//! The row `browser`: one Chromium for the whole suite, driven by `tests/browser/conformance.mjs`.
+
+use super::rows::{Named, Opened, Runner};
+use crate::browser;
+use crate::support::temp_dir;
+use base64ct::{Base64, Encoding};
+use pannier::{DType, PublicKey, Tensor};
+use serde_json::{Map, Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+/// Runs bundles in a page.
+pub struct InBrowser;
+
+impl Runner for InBrowser {
+    fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String> {
+        let mut chromium = Chromium::get();
+        let name = "bundle.pannier";
+        std::fs::write(chromium.folder.path().join(name), bundle).map_err(|error| error.to_string())?;
+        let answer = chromium.ask(&json!({ "open": { "bundle": name, "key": key.to_pem() } }))?;
+        Ok(Box::new(InPage { session: answer["session"].clone() }))
+    }
+}
+
+/// A session in the page.
+struct InPage {
+    session: Value,
+}
+
+impl Opened for InPage {
+    fn run(&self, inputs: &Named) -> Result<Named, String> {
+        let inputs: Map<String, Value> = inputs.iter().map(|(name, tensor)| (name.clone(), encode(tensor))).collect();
+        let mut answer = Chromium::get().ask(&json!({ "run": { "session": self.session, "inputs": inputs } }))?;
+        let Value::Object(outputs) = answer["outputs"].take() else { return Err(format!("no outputs: {answer}")) };
+        outputs.into_iter().map(|(name, tensor)| Ok((name, decode(&tensor)?))).collect()
+    }
+}
+
+impl Drop for InPage {
+    fn drop(&mut self) {
+        // Its memory is wanted for the next one; if this fails, so does that.
+        Chromium::get().ask(&json!({ "close": { "session": self.session } })).ok();
+    }
+}
+
+/// The script, which ends when nobody asks any more.
+struct Chromium {
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    folder: tempfile::TempDir,
+}
+
+impl Chromium {
+    fn get() -> MutexGuard<'static, Chromium> {
+        static CHROMIUM: OnceLock<Mutex<Chromium>> = OnceLock::new();
+        let chromium = CHROMIUM.get_or_init(|| Mutex::new(Chromium::start()));
+        chromium.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn start() -> Chromium {
+        let folder = temp_dir();
+        // The harness wants these files to be there.
+        for (name, text) in [("publisher.pub", ""), ("stranger.pub", ""), ("cases.json", "{}")] {
+            std::fs::write(folder.path().join(name), text).expect("a file is written");
+        }
+        let mut command = browser::script("conformance.mjs", folder.path(), Path::new("/nonexistent"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Node starts");
+        let (questions, answers) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        Chromium { questions, answers: BufReader::new(answers), folder }
+    }
+
+    fn ask(&mut self, question: &Value) -> Result<Value, String> {
+        let mut answer = String::new();
+        let asked = writeln!(self.questions, "{question}").and_then(|()| self.answers.read_line(&mut answer));
+        asked.map_err(|error| format!("the browser's script: {error}"))?;
+        let answer: Value = serde_json::from_str(&answer).map_err(|error| format!("{error} in {answer:?}"))?;
+        answer.get("error").map_or(Ok(answer.clone()), |error| Err(error.to_string()))
+    }
+}
+
+fn encode(tensor: &Tensor) -> Value {
+    let base64 = Base64::encode_string(tensor.bytes());
+    json!({ "type": tensor.dtype().name(), "dims": tensor.shape(), "base64": base64 })
+}
+
+fn decode(tensor: &Value) -> Result<Tensor, String> {
+    let text = |field: &str| tensor[field].as_str().ok_or_else(|| format!("no {field} in {tensor}"));
+    let dtype = DType::from_name(text("type")?).ok_or_else(|| format!("no such type: {tensor}"))?;
+    let shape: Vec<usize> = serde_json::from_value(tensor["dims"].clone()).map_err(|error| error.to_string())?;
+    let bytes = Base64::decode_vec(text("base64")?).map_err(|error| error.to_string())?;
+    Tensor::new(dtype, shape, bytes).map_err(|error| error.to_string())
+}
