@@ -181,6 +181,10 @@ for (const name of Object.keys(CLASSES)) {
       }],
       ["a tensor whose shape takes more elements", "E_INVALID_INPUT", async ({ Tensor }) => new Tensor("float32", [1, 2], [3])],
       ["an array of another type than the tensor's", "E_INVALID_INPUT", async ({ Tensor }) => new Tensor("float32", new Float64Array(2))],
+      ["a misspelt option of a run", "E_USAGE", async ({ Session, State, Tensor, keys }) => {
+        const session = await Session.create("/fixtures/sum.pannier", { trust: { keys: keys.publisher } });
+        await session.step(new State(), { x: new Tensor("float32", [1, 2]) }, { singal: null });
+      }],
       ["a session that was disposed of", "E_USAGE", async ({ Session, State, Tensor, keys }) => {
         const session = await Session.create("/fixtures/sum.pannier", { trust: { keys: keys.publisher } });
         session.dispose();

@@ -37,7 +37,7 @@ cargo xtask VERB
        --check            fail if one of them is out of date
   guest                the runtime as WebAssembly, in both flavours, into wasm/guest/dist
   web                  the npm package @pannier/runtime, into wasm/web/npm, and its tarball
-       --quick            modules that are not optimised, and no tarball
+       --quick            modules as they are linked, and no tarball
   models               fetch the five models, their inputs and ONNX Runtime's answers
        --download         even where a shared copy is at hand
   setup                everything a fresh Debian-like machine lacks

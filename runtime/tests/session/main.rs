@@ -1,6 +1,7 @@
 //! Sessions: what is verified, which engine is taken and why, what a run may use, how state is carried.
 
 mod deadline;
+mod loader;
 
 use pannier::manifest::{Content, Envelope, Manifest, Port, Reproducibility, Source};
 use pannier::{
@@ -40,6 +41,10 @@ fn manifest(inputs: Vec<Port>, outputs: Vec<Port>, envelope: Envelope) -> Manife
 }
 
 const FREE: Envelope = Envelope { peak_memory_bytes: 0, weight_bytes: 0, deadline_ms: 0 };
+
+fn envelope(peak_memory_bytes: u64, deadline_ms: u32) -> Envelope {
+    Envelope { peak_memory_bytes, deadline_ms, ..FREE }
+}
 
 /// `y = x * 2`, where 2 is a weight.
 fn twice(envelope: Envelope) -> (Program, Manifest) {

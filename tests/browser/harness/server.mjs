@@ -120,5 +120,6 @@ async function send(body, { response, entry, cut, bytesPerSecond }) {
 }
 
 function pause(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  // A pause is no reason to stay.
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

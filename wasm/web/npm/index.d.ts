@@ -101,7 +101,7 @@ export interface LoadOptions {
    * there is no Cache API.
    */
   cache?: boolean | "reload";
-  /** How often in a row a download is taken up again that brings no further byte. The waits between grow from 250 ms to 8 s. 4 by default. */
+  /** How often in a row a download is taken up again that brings no further byte. The waits between grow from 250 ms, or are what the server says; none is longer than 8 s. 4 by default. */
   retries?: number;
   /** As for `init`. */
   wasm?: InitOptions["wasm"];

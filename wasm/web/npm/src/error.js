@@ -23,12 +23,13 @@ export function usage(message, hint = null) {
   return new PannierError("E_USAGE", message, { hint });
 }
 
-/** Throws if the caller has given up. */
+/** Throws if the signal was given. */
 export function throwIfAborted(signal) {
   if (signal?.aborted) throw interrupted(signal);
 }
 
-/** The caller gave up, for the reason in the signal. */
+/** Why the signal was given: an error of ours, or the caller gave up for the reason in it. */
 export function interrupted(signal) {
+  if (signal?.reason instanceof PannierError) return signal.reason;
   return new PannierError("E_INTERRUPTED", "cancelled by the caller", { cause: signal?.reason });
 }

@@ -6,6 +6,9 @@ import { BytesSource } from "./source/bytes.js";
 import { Download, RESTART } from "./source/download.js";
 import { FileSource } from "./source/file.js";
 
+/** What `setTimeout` takes. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Loads a bundle into an instance of its own.
  *
@@ -15,13 +18,50 @@ import { FileSource } from "./source/file.js";
  */
 export async function load(module, where, options) {
   throwIfAborted(options.signal);
-  const source = sourceOf(where, options);
   const loading = new Loading(await Instance.create(module), options);
+  // The runtime looks at the clock when bytes arrive; this is for a server that sends none.
+  const limit = new TimeLimit(options.wire.loadDeadlineMs, options.signal);
+  try {
+    await receive(loading, where, { ...options, signal: limit.signal });
+  } finally {
+    limit.clear();
+  }
+  return loading.finish();
+}
+
+async function receive(loading, where, options) {
+  const source = sourceOf(where, options);
   const isKept = options.cache !== false && source instanceof Download;
   const cache = isKept ? await BundleCache.open() : null;
   if (cache === null) await loading.receive(source);
   else await receiveThrough(cache, loading, source, options.cache === "reload");
-  return loading.finish();
+}
+
+/** A signal that is given when the caller gives another one, or when the time is over. */
+class TimeLimit {
+  #controller = new AbortController();
+  #timer;
+  #clear;
+
+  constructor(ms, signal) {
+    const abort = () => this.#controller.abort(signal.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#clear = () => signal?.removeEventListener("abort", abort);
+    if (ms === undefined) return;
+    const error = new PannierError("E_DEADLINE", `loading took longer than the ${ms} ms it may: stopped while reading the bundle`, {
+      hint: "allow more time for loading",
+    });
+    this.#timer = setTimeout(() => this.#controller.abort(error), Math.min(ms, MOST_TIMER_MS));
+  }
+
+  get signal() {
+    return this.#controller.signal;
+  }
+
+  clear() {
+    clearTimeout(this.#timer);
+    this.#clear();
+  }
 }
 
 function sourceOf(where, options) {

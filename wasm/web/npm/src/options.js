@@ -2,6 +2,7 @@ import { usage } from "./error.js";
 
 const LOAD_OPTIONS = ["trust", "limits", "selfTest", "onProgress", "signal", "cache", "retries", "wasm"];
 const LIMITS = ["memoryBytes", "contentBytes", "deadlineMs", "loadDeadlineMs"];
+const RUN_OPTIONS = ["signal", "transfer"];
 const TRUST = ["keys", "policy", "allowUnsigned"];
 const CACHE = [false, true, "reload"];
 const MOST_RETRIES = 4;
@@ -30,6 +31,15 @@ export function loadOptions(options) {
     loadDeadlineMs: duration(limits, "loadDeadlineMs"),
   };
   return { wire, onProgress, signal, cache, retries, wasm };
+}
+
+/** The options of a run, checked. */
+export function runOptions(options) {
+  known(options, RUN_OPTIONS, "option");
+  const { signal, transfer = false } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw usage("`signal` is an AbortSignal");
+  if (typeof transfer !== "boolean") throw usage("`transfer` is true or false");
+  return { signal, transfer };
 }
 
 /** Trust in the form of the runtime. There is no default: whoever trusts anybody has to say so. */

@@ -72,6 +72,8 @@ export class RemoteModel {
   }
 
   #hear({ id, progress, result, error }) {
+    // What was on its way when the worker was ended is of no interest.
+    if (this.#worker === null) return;
     if (progress !== undefined) this.#onProgress?.(progress);
     else if (error !== undefined) this.#settle(id, ({ reject }) => reject(PannierError.from(error)));
     else this.#settle(id, ({ resolve }) => resolve(result));

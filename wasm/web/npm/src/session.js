@@ -1,7 +1,7 @@
 import { PannierError, throwIfAborted, usage } from "./error.js";
 import { module } from "./init.js";
 import { LocalModel } from "./model.js";
-import { loadOptions } from "./options.js";
+import { loadOptions, runOptions } from "./options.js";
 import { State } from "./state.js";
 import { Tensor } from "./tensor.js";
 
@@ -88,9 +88,10 @@ export class Session {
     return this.#model;
   }
 
-  #run(inputs, isStep, { signal, transfer = false }) {
-    throwIfAborted(signal);
-    return this.#open().run(inputs, isStep, { signal, transfer });
+  #run(inputs, isStep, options) {
+    const checked = runOptions(options);
+    throwIfAborted(checked.signal);
+    return this.#open().run(inputs, isStep, checked);
   }
 
   /** Inputs by their index. */
