@@ -126,6 +126,26 @@ describe("in detail", () => {
     assert.deepEqual(await load(name, { query }), { source: "cache", code: undefined, requests: 0 });
   });
 
+  test("a cache that takes nothing, or stops half way, holds nobody up", async () => {
+    const full = await open(browser, server);
+    const sources = await call(full, name, async ({ Session, keys }) => {
+      const sources = [];
+      const reads = async (body) => void (await body.getReader().read());
+      for (const before of [() => {}, ({ body }) => reads(body)]) {
+        Cache.prototype.put = async (request, response) => {
+          await before(response);
+          throw new DOMException("full", "QuotaExceededError");
+        };
+        const session = await Session.create("/fixtures/magika.pannier", { trust: { keys: keys.publisher }, cache: true });
+        sources.push((await session.report()).source);
+        session.dispose();
+      }
+      return sources;
+    });
+    assert.deepEqual(sources, ["network", "network"]);
+    await full.context().close();
+  });
+
   test("where there is no Cache API the bundle is loaded all the same", async () => {
     const without = await open(browser, server);
     const source = await call(without, name, async ({ Session, keys }) => {

@@ -134,6 +134,12 @@ describe("in detail", () => {
     assert.deepEqual(requests.map(({ status, ifRange }) => [status, ifRange]), [[200, undefined], [200, '"old"']]);
   });
 
+  test("parts of two versions that a server passes off as one are noticed, and fetched in one piece", async () => {
+    const { source, requests } = await load(name, `?cut=${HALF}&swap=1&slow=8000000`);
+    assert.equal(source, "network");
+    assert.deepEqual(requests.map(({ status }) => status), [200, 206, 200]);
+  });
+
   test("a server that is busy is asked again", async () => {
     const { source, requests } = await load(name, "?status=503&times=2");
     assert.equal(source, "network");

@@ -4,6 +4,7 @@
 //   cut=N        breaks the connection after N bytes of the body, as often as `cuts` says (once)
 //   ranges=off   sends the whole file whatever part is asked for
 //   version=new  answers requests for a part as if the file had changed meanwhile
+//   swap=1       answers the first request for a part with bytes of another file
 //   tamper=N     flips a bit of byte N
 //   truncate=N   has only the first N bytes
 //   type=T       says that the file is of another type
@@ -90,7 +91,7 @@ async function answer(request, response, { roots, log, counts }) {
   const isPart = asked !== null && query.get("ranges") !== "off" && (ifRange === undefined || ifRange === etag);
   const start = isPart ? Number(asked[1]) : 0;
   if (isPart) headers["content-range"] = `bytes ${start}-${body.length - 1}/${body.length}`;
-  const part = body.subarray(start);
+  const part = isPart && query.has("swap") && often("swap") === 1 ? Buffer.alloc(body.length - start) : body.subarray(start);
   begin(isPart ? 206 : 200, { ...headers, "content-length": part.length });
   const cut = query.has("cut") && often("cut") <= Number(query.get("cuts") ?? 1) ? Number(query.get("cut")) : Infinity;
   await send(part, { response, entry, cut, bytesPerSecond: Number(query.get("slow") ?? Infinity) });

@@ -59,6 +59,7 @@ impl Chromium {
         chromium.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    #[expect(clippy::zombie_processes, reason = "it ends with this process, when its standard input does")]
     fn start() -> Chromium {
         let folder = temp_dir();
         // The harness wants these files to be there.

@@ -66,24 +66,19 @@ class Entry {
     // Looked at in `close`; until then a failure is not unhandled.
     this.#writer.closed.catch(() => {});
     this.#stored = attempt(async () => {
-      try {
-        await cache.put(CONTENTS + digest, new Response(readable));
-        return true;
-      } finally {
-        // Whoever writes must not wait for a reader that is gone.
-        await readable.cancel().catch(() => {});
-      }
+      await cache.put(CONTENTS + digest, new Response(readable));
+      return true;
     });
   }
 
   async write(bytes) {
-    // A copy: the piece may be overwritten before it is on the disk.
-    await attempt(() => this.#writer.write(bytes.slice()));
+    // A copy: the piece may be overwritten before it is on the disk. A cache that has given up reads no more of it.
+    await Promise.race([attempt(() => this.#writer.write(bytes.slice())), this.#stored]);
   }
 
   /** All of the bundle was written and verified. */
   async close() {
-    await attempt(() => this.#writer.close());
+    await Promise.race([attempt(() => this.#writer.close()), this.#stored]);
     if (!(await this.#stored)) return;
     await attempt(() => this.#cache.put(this.#url, new Response(null, { headers: { [DIGEST]: this.#digest } })));
   }

@@ -1,13 +1,12 @@
 import { BundleCache } from "./cache.js";
 import { PannierError, throwIfAborted, usage } from "./error.js";
 import { Instance } from "./instance.js";
+import { receiveThrough } from "./keep.js";
+import { TimeLimit } from "./limit.js";
 import { address, builtin } from "./place.js";
 import { BytesSource } from "./source/bytes.js";
 import { Download, RESTART } from "./source/download.js";
 import { FileSource } from "./source/file.js";
-
-/** What `setTimeout` takes. */
-const MOST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Loads a bundle into an instance of its own.
@@ -37,33 +36,6 @@ async function receive(loading, where, options) {
   else await receiveThrough(cache, loading, source, options.cache === "reload");
 }
 
-/** A signal that is given when the caller gives another one, or when the time is over. */
-class TimeLimit {
-  #controller = new AbortController();
-  #timer;
-  #clear;
-
-  constructor(ms, signal) {
-    const abort = () => this.#controller.abort(signal.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#clear = () => signal?.removeEventListener("abort", abort);
-    if (ms === undefined) return;
-    const error = new PannierError("E_DEADLINE", `loading took longer than the ${ms} ms it may: stopped while reading the bundle`, {
-      hint: "allow more time for loading",
-    });
-    this.#timer = setTimeout(() => this.#controller.abort(error), Math.min(ms, MOST_TIMER_MS));
-  }
-
-  get signal() {
-    return this.#controller.signal;
-  }
-
-  clear() {
-    clearTimeout(this.#timer);
-    this.#clear();
-  }
-}
-
 function sourceOf(where, options) {
   if (where instanceof ArrayBuffer || ArrayBuffer.isView(where)) return new BytesSource(where);
   if (typeof where !== "string" && !(where instanceof URL)) {
@@ -74,65 +46,6 @@ function sourceOf(where, options) {
     return new FileSource(files, String(where).startsWith("file:") ? new URL(where) : where);
   }
   return new Download(address(where), options);
-}
-
-/** Takes the bundle from the cache, or else downloads it and keeps it. */
-async function receiveThrough(cache, loading, download, isReload) {
-  const kept = isReload ? null : await cache.find(download.url);
-  if (kept !== null) {
-    try {
-      return await loading.receive(kept);
-    } catch (error) {
-      if (!(error instanceof PannierError) || error.code === "E_INTERRUPTED") throw error;
-      // Broken, or not trusted any more: what the server has decides.
-      await cache.drop(download.url);
-    }
-  }
-  const keeper = new Keeper(cache, download.url);
-  try {
-    await loading.receive(download, keeper);
-  } catch (error) {
-    await keeper.abort();
-    throw error;
-  }
-  await keeper.close();
-}
-
-/** Writes a download into the cache, from the moment on at which its digest is known. */
-class Keeper {
-  #cache;
-  #url;
-  #early = [];
-  #entry = null;
-
-  constructor(cache, url) {
-    this.#cache = cache;
-    this.#url = url;
-  }
-
-  /** @param digest "" while it is not known */
-  async write(piece, digest) {
-    if (this.#entry === null && digest !== "") {
-      this.#entry = this.#cache.entry(this.#url, digest);
-      for (const early of this.#early.splice(0)) await this.#entry.write(early);
-    }
-    if (this.#entry === null) this.#early.push(piece);
-    else await this.#entry.write(piece);
-  }
-
-  async restart() {
-    await this.abort();
-    this.#early = [];
-    this.#entry = null;
-  }
-
-  async close() {
-    await this.#entry?.close();
-  }
-
-  async abort() {
-    await this.#entry?.abort();
-  }
 }
 
 /** One bundle on its way in. */
@@ -157,16 +70,14 @@ class Loading {
   /** Takes all of the source's pieces, each of which is verified before the next is asked for. */
   async receive(source, keeper) {
     this.#source = source.kind;
-    for (;;) {
-      try {
-        await this.#receiveOnce(source, keeper);
-        break;
-      } catch (error) {
-        // Parts that do not fit together may be of two versions of the file: once more, then, and in one piece.
-        if (error.code !== "E_CORRUPT" || !source.isResumed) throw error;
-        source.forget();
-        await keeper?.restart();
-      }
+    try {
+      await this.#receiveOnce(source, keeper);
+    } catch (error) {
+      // Parts that do not fit together may be of two versions of the file: once more, then.
+      if (error.code !== "E_CORRUPT" || !source.isResumed) throw error;
+      source.forget();
+      await keeper?.restart();
+      await this.#receiveOnce(source, keeper);
     }
     this.#receiveMs = performance.now() - this.#startMs;
   }
