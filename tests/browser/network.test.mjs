@@ -65,7 +65,7 @@ function both(name) {
   });
 
   test("a tampered chunk ends the download at once", async () => {
-    const { code, requests } = await load(name, `?tamper=${EARLY}&slow=6000000`);
+    const { code, requests } = await load(name, `?tamper=${EARLY}&slow=3000000`);
     assert.equal(code, "E_CORRUPT");
     assert.equal(requests.length, 1, "and is not asked for again");
     const sentBytes = await settled(requests[0]);
@@ -149,7 +149,7 @@ describe("in detail", () => {
   test("a bundle of somebody else ends the download before its weights", async () => {
     server.log.length = 0;
     const error = await call(page, name, ({ Session, keys, refusal }) =>
-      refusal(() => Session.create("/fixtures/magika.pannier?slow=4000000", { trust: { keys: keys.stranger } })));
+      refusal(() => Session.create("/fixtures/magika.pannier?slow=1000000", { trust: { keys: keys.stranger } })));
     assert.equal(error.code, "E_UNTRUSTED_KEY");
     assert.ok((await settled(server.requests(MAGIKA)[0])) < FILE_BYTES / 2);
   });
