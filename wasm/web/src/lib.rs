@@ -1,5 +1,5 @@
 //! The runtime for JavaScript: the WebAssembly half of the npm package `@pannier/runtime`. The other half is in `npm/`, and the
-//! two are of one version: what they say to each other is specified nowhere else than in [`abi`].
+//! two are of one version: what they say to each other is specified nowhere else than in `abi.rs`.
 //!
 //! # Invariants
 //!
