@@ -6,6 +6,8 @@
 //!     --target wasm32-unknown-unknown && node runtime/kernels/examples/layers.mjs layers.wasm [FILTER]
 //! ```
 //!
+//! The filter `bits` prints the bits of deterministic results instead, to compare machines.
+//!
 //! The peak is that of a loop of multiply-adds in registers, measured in the same run. Each figure is the least of many.
 
 use pannier_kernels::{Activation, Conv, ConvShape, Isa, Kernels, MatMul, Step, View, ViewMut};
@@ -140,8 +142,33 @@ fn parse(kernels: Kernels, line: &'static str) -> Line {
     Line { model, count, name: format!("{kind} {n:?}"), layer }
 }
 
+/// Prints a number for the bits of each layer's result: with deterministic kernels, the same on every machine.
+fn bits(kernels: Kernels) {
+    for line in LAYERS.lines() {
+        let line = parse(kernels, line);
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a
+        run(
+            &line.layer,
+            |call, _| call(),
+            |output| {
+                for x in output {
+                    hash = (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0100_0000_01b3);
+                }
+            },
+        );
+        print(&format!("{hash:016x} {} {}", line.model, line.name));
+    }
+}
+
 /// Multiply-adds and the least seconds of a layer.
 fn measure(layer: &Layer) -> (f64, f64) {
+    let mut measured = (0.0, 0.0);
+    run(layer, |call, madds| measured = (madds, least(call)), |_| ());
+    measured
+}
+
+/// Makes a layer's data, hands the call and its multiply-adds to `with`, then the result to `then`.
+fn run(layer: &Layer, with: impl FnOnce(&mut dyn FnMut(), f64), then: impl FnOnce(&[f32])) {
     match layer {
         Layer::MatMul(product, m) => {
             let (k, n) = (product.k(), product.n());
@@ -149,11 +176,12 @@ fn measure(layer: &Layer) -> (f64, f64) {
             let mut c = Aligned::new(m * n);
             product.pack(View::dense(b.get(), k, n).expect("B"), None, packed.get_mut()).expect("shapes fit");
             let a = View::dense(a.get(), *m, k).expect("A");
-            let took = least(|| {
+            let mut call = || {
                 let c = ViewMut::dense(c.get_mut(), *m, n).expect("C");
                 product.run(a, packed.get(), c, &[]).expect("shapes fit");
-            });
-            ((m * k * n) as f64, took)
+            };
+            with(&mut call, (m * k * n) as f64);
+            then(c.get());
         }
         Layer::Conv(conv, planar) => {
             let s = conv.shape();
@@ -166,11 +194,13 @@ fn measure(layer: &Layer) -> (f64, f64) {
             let input = View::dense(input.get(), rows, cols).expect("an image");
             let mut output = Aligned::new(outs * s.out_channels);
             let steps = [Step::Activate(Activation::HardSwish { alpha: 1.0 / 6.0, beta: 0.5 })];
-            let took = least(|| {
+            let madds = outs * s.kernel[0] * s.kernel[1] * s.in_channels / s.groups * s.out_channels;
+            let mut call = || {
                 let output = ViewMut::dense(output.get_mut(), outs, s.out_channels).expect("an image");
                 conv.run(input, packed.get(), output, &steps, scratch.get_mut()).expect("shapes fit");
-            });
-            ((outs * s.kernel[0] * s.kernel[1] * s.in_channels / s.groups * s.out_channels) as f64, took)
+            };
+            with(&mut call, madds as f64);
+            then(output.get());
         }
     }
 }
@@ -245,6 +275,9 @@ fn main() {
         Some(name) => Isa::available().find(|isa| format!("{isa:?}") == name).expect("an available instruction set"),
         None => Isa::best(),
     };
+    if filter == "bits" {
+        return bits(Kernels::for_isa(isa, true).expect("an available instruction set"));
+    }
     let kernels = Kernels::for_isa(isa, false).expect("an available instruction set");
     let peak = peak(isa);
     print(&format!("{isa:?}: peak {peak:.1} GFLOP/s"));

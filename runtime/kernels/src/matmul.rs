@@ -81,7 +81,7 @@ impl MatMul {
         same("rows of B", self.k, b.rows())?;
         same("columns of B", self.n, b.cols())?;
         // SAFETY: `pack` asks for rows below k and columns below n, which are the view's.
-        self.pack_with(bias, packed, |k, n| unsafe { *b.ptr().add(k * b.stride() + n) })
+        self.pack_checked(bias, packed, |k, n| unsafe { *b.ptr().add(k * b.stride() + n) })
     }
 
     /// Packs B given as its transpose (`[n, k]`) and a bias per column.
@@ -93,20 +93,30 @@ impl MatMul {
         same("rows of the transpose of B", self.n, b.rows())?;
         same("columns of the transpose of B", self.k, b.cols())?;
         // SAFETY: as in `pack`.
-        self.pack_with(bias, packed, |k, n| unsafe { *b.ptr().add(n * b.stride() + k) })
+        self.pack_checked(bias, packed, |k, n| unsafe { *b.ptr().add(n * b.stride() + k) })
     }
 
-    pub(crate) fn pack_with(
+    fn pack_checked(
         &self,
         bias: Option<&[f32]>,
         packed: &mut [f32],
         at: impl Fn(usize, usize) -> f32,
     ) -> Result<(), KernelError> {
-        same("packed matrix", self.packed_len(), packed.len())?;
         if let Some(bias) = bias {
             same("bias", self.n, bias.len())?;
         }
-        self.panels.pack(packed, |n| bias.map_or(0.0, |bias| bias[n]), at);
+        self.pack_with(|n| bias.map_or(0.0, |bias| bias[n]), packed, at)
+    }
+
+    /// Packs a bias and a matrix given by their elements.
+    pub(crate) fn pack_with(
+        &self,
+        bias: impl Fn(usize) -> f32,
+        packed: &mut [f32],
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Result<(), KernelError> {
+        same("packed matrix", self.packed_len(), packed.len())?;
+        self.panels.pack(packed, bias, at);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::kernel::pointwise::Target;
 use crate::kernel::product::Product;
 use crate::kernel::quick::Quick;
 use crate::step::Step;
-use crate::table::{MAX_ROWS, Table};
+use crate::table::{MAX_ROWS, Table, WIDE};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -44,11 +44,11 @@ impl Panels {
     }
 
     /// The column at which panel `p` starts. That of a panel behind the last is `n`, rounded up to whole vectors.
-    fn first_column(&self, p: usize) -> usize {
+    pub fn first_column(&self, p: usize) -> usize {
         (p * self.narrow + p.min(self.wider)) * self.lanes
     }
 
-    fn vectors(&self, p: usize) -> usize {
+    pub fn vectors(&self, p: usize) -> usize {
         self.narrow + usize::from(p < self.wider)
     }
 
@@ -113,8 +113,72 @@ pub(crate) struct Part<'a> {
     pub steps: &'a [Step<'a>],
 }
 
+impl Part<'_> {
+    /// Panel `p`.
+    ///
+    /// # Safety
+    ///
+    /// There is such a panel.
+    pub unsafe fn panel(&self, p: usize) -> *const f32 {
+        // SAFETY: `packed` holds all panels.
+        unsafe { self.packed.add(self.panels.first_column(p) * (self.panels.k + 1)) }
+    }
+
+    /// The target of the tile of `rows` rows from `first` and panel `p`.
+    ///
+    /// # Safety
+    ///
+    /// They are inside the part.
+    pub unsafe fn target(&self, p: usize, first: usize, rows: usize, quick: Option<Quick>) -> Target<'_> {
+        let start = self.panels.first_column(p);
+        let before = start - self.panels.first_column(self.range.start);
+        Target {
+            // SAFETY: inside the destination.
+            dst: unsafe { self.dst.add(first * self.stride + before) },
+            stride: self.stride,
+            rows,
+            cols: (self.panels.vectors(p) * self.panels.lanes).min(self.panels.n - start),
+            row: self.row + first,
+            col: self.col + start,
+            steps: self.steps,
+            quick,
+        }
+    }
+}
+
 /// Most runs for which pointers fit.
 pub(crate) const MAX_RUNS: usize = POINTERS / MAX_ROWS;
+
+/// Computes the panels of a single row, several at a time, and returns the first that is left.
+///
+/// # Safety
+///
+/// As for [`multiply`]; `rows` holds the pointers of the row.
+unsafe fn multiply_row(
+    part: &Part<'_>,
+    (runs, run_len): (usize, usize),
+    rows: *const *const f32,
+    quick: Option<Quick>,
+) -> usize {
+    let Part { table, panels, .. } = part;
+    let mut p = part.range.start;
+    while p + WIDE <= part.range.end {
+        let vectors = panels.vectors(p);
+        if panels.vectors(p + WIDE - 1) != vectors {
+            // Past the wider panels there are only narrow ones; up to there, one at a time.
+            break;
+        }
+        // SAFETY: WIDE panels of the same width follow each other, and so do their columns.
+        unsafe {
+            let mut target = part.target(p, 0, 1, quick);
+            target.cols = part.panels.columns(&(p..p + WIDE)).len();
+            let (panel, finish) = (part.panel(p), table.finish);
+            table.wide[vectors - 1](&Product { rows, runs, run_len, panel, target, finish });
+        }
+        p += WIDE;
+    }
+    p
+}
 
 /// Computes a part, tile by tile.
 ///
@@ -137,7 +201,6 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     } else {
         (BLOCK_FLOATS / (panels.k.max(1) * table.max_rows())).max(8).min(POINTERS / per_tile).max(1)
     };
-    let columns = panels.columns(&part.range);
     let quick = Quick::of(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
@@ -149,32 +212,24 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
             // SAFETY: a block has at most POINTERS pointers.
             unsafe { source.fill(first, end - first, pointers.add((t - t0) * per_tile)) };
         }
-        for p in part.range.clone() {
-            let start = panels.first_column(p);
+        let mut range = part.range.clone();
+        if part.rows == 1 {
+            // SAFETY: as below.
+            range.start = unsafe { multiply_row(part, (runs, run_len), pointers, quick) };
+        }
+        for p in range {
             let vectors = panels.vectors(p);
-            let cols = (vectors * panels.lanes).min(panels.n - start);
             for t in t0..t1 {
                 let (first, end) = (tile_start(t), tile_start(t + 1));
+                let kernel = table.products[end - first - 1][vectors - 1];
                 // SAFETY: rows and columns are inside the part; the table has a tile for each size that occurs.
                 unsafe {
-                    let dst = part.dst.add(first * part.stride + start - columns.start);
-                    let target = Target {
-                        dst,
-                        stride: part.stride,
-                        rows: end - first,
-                        cols,
-                        row: part.row + first,
-                        col: part.col + start,
-                        steps: part.steps,
-                        quick,
-                    };
-                    let kernel = table.products[end - first - 1][vectors - 1];
                     kernel(&Product {
                         rows: pointers.add((t - t0) * per_tile),
                         runs,
                         run_len,
-                        panel: part.packed.add(start * (panels.k + 1)),
-                        target,
+                        panel: part.panel(p),
+                        target: part.target(p, first, end - first, quick),
                         finish: table.finish,
                     });
                 }

@@ -4,6 +4,7 @@ use crate::isa::Isa;
 use crate::kernel::cell::{self, Gru, Lstm};
 use crate::kernel::depthwise::{self, Depthwise};
 use crate::kernel::layout::{self, Transpose};
+use crate::kernel::lines::{self, Lines};
 use crate::kernel::pointwise::{self, Finish, Pointwise};
 use crate::kernel::pool::{self, Pool};
 use crate::kernel::product::{self, Product};
@@ -17,6 +18,15 @@ use crate::simd::strict::Strict;
 /// Most rows of a product's tile on any instruction set.
 pub const MAX_ROWS: usize = 8;
 
+/// Panels that are multiplied side by side with a single row.
+pub const WIDE: usize = 4;
+
+/// Tiles of a first layer: how many pixels they have, and the kernels for strides of 1 and 2.
+pub struct FirstLayer {
+    pub pixels: usize,
+    pub by_stride: [unsafe fn(&Lines<'_>); 2],
+}
+
 type Entry<A> = unsafe fn(&A);
 
 /// The entry points of one instruction set. All of them need it to be available.
@@ -27,6 +37,10 @@ pub struct Table {
     pub lanes: usize,
     /// `products[rows - 1][vectors - 1]`: the tiles.
     pub products: &'static [&'static [unsafe fn(&Product<'_>)]],
+    /// `wide[vectors - 1]`: one row by [`WIDE`] panels.
+    pub wide: &'static [unsafe fn(&Product<'_>)],
+    /// `lines[vectors - 1]`: tiles of a first layer.
+    pub lines: &'static [FirstLayer],
     pub finish: unsafe fn(&Finish<'_>),
     pub pointwise: unsafe fn(&Pointwise<'_>),
     pub depthwise: unsafe fn(&Depthwise<'_>),
@@ -59,7 +73,8 @@ impl Table {
 /// Entry points of `$simd`, compiled with `$attr`, as the table `$name`.
 macro_rules! table {
     ($name:ident, $simd:ty, $isa:expr, deterministic: $deterministic:literal, $(#[$attr:meta])?
-     rows: [$($rows:literal)*], vectors: $vectors:tt, pixels: [$pixels:literal $half:literal]) => {
+     rows: [$($rows:literal)*], vectors: $vectors:tt, lines: [$([$line:literal $line_vectors:literal])*],
+     pixels: [$pixels:literal $half:literal]) => {
         mod $name {
             use super::*;
             entries! { $simd, [$(#[$attr])?]
@@ -91,11 +106,28 @@ macro_rules! table {
                 unsafe { depthwise::depthwise::<$simd, $pixels, $half>(args) }
             }
 
+            $(#[$attr])?
+            unsafe fn wide<const NV: usize>(args: &Product<'_>) {
+                // SAFETY: as above.
+                unsafe { product::row::<$simd, WIDE, NV>(args) }
+            }
+
+            $(#[$attr])?
+            unsafe fn lines<const MR: usize, const NV: usize, const STRIDE: usize>(args: &Lines<'_>) {
+                // SAFETY: as above.
+                unsafe { lines::tile::<$simd, MR, NV, STRIDE>(args) }
+            }
+
             pub static TABLE: Table = Table {
                 isa: $isa,
                 deterministic: $deterministic,
                 lanes: <$simd as Simd>::LANES,
                 products: &[$(products!($rows, $vectors)),*],
+                wide: &[$(wide::<$line_vectors>),*],
+                lines: &[$(FirstLayer {
+                    pixels: $line,
+                    by_stride: [lines::<$line, $line_vectors, 1>, lines::<$line, $line_vectors, 2>],
+                }),*],
                 finish,
                 pointwise,
                 depthwise,
@@ -139,28 +171,29 @@ macro_rules! entry {
 /// Both tables of an instruction set: fast, and deterministic.
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 macro_rules! tables {
-    ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt, pixels: $pixels:tt) => {
-        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, pixels: $pixels }
-        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, pixels: $pixels }
+    ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt, lines: $lines:tt,
+     pixels: $pixels:tt) => {
+        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
+        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
     };
 }
 
 // Tiles: measured with examples/peak.rs, see docs/adr/009-own-kernels.md.
 #[cfg(target_arch = "x86_64")]
 tables! { avx512, avx512_strict, crate::simd::avx512::Avx512, Isa::Avx512, #[target_feature(enable = "avx512f")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], pixels: [8 4] }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], lines: [[16 1] [12 2] [8 3]], pixels: [8 4] }
 #[cfg(target_arch = "x86_64")]
 tables! { avx2, avx2_strict, crate::simd::avx2::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma")]
-rows: [1 2 3 4 5 6], vectors: [1 2], pixels: [4 2] }
+rows: [1 2 3 4 5 6], vectors: [1 2], lines: [[8 1] [6 2]], pixels: [4 2] }
 #[cfg(target_arch = "aarch64")]
 tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_feature(enable = "neon")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2], pixels: [4 2] }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2], lines: [[8 1] [8 2]], pixels: [4 2] }
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
-tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], pixels: [4 2] }
+tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 // Without fused products there is no difference between fast and deterministic.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], pixels: [4 2] }
-table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], pixels: [4 2] }
+table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 
 /// The table for an instruction set; the scalar one for those that this program was not built for.
 pub fn table(isa: Isa, deterministic: bool) -> &'static Table {

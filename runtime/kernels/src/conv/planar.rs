@@ -3,7 +3,10 @@
 //! of one line of one plane.
 
 use super::{ConvShape, Run};
-use crate::panels::{Source, multiply};
+use crate::kernel::lines::Lines as Tile;
+use crate::kernel::quick::Quick;
+use crate::panels::{Part, Source, multiply};
+use crate::table::FirstLayer;
 
 /// Pieces of a row of A: lines of taps, or single taps if those are dilated.
 pub(super) fn runs(shape: &ConvShape) -> usize {
@@ -52,8 +55,52 @@ pub(super) unsafe fn run(run: &Run<'_>, scratch: &mut [f32]) {
         copy_lines(run, row / out_h, row % out_h, scratch);
         // SAFETY: the lines of this row are in the scratch memory.
         unsafe {
-            multiply(&run.part(0, i * out_w, out_w, run.steps), &mut Lines { shape: s, lines: scratch.as_ptr() });
+            let part = run.part(0, i * out_w, out_w, run.steps);
+            if s.dilation[1] == 1 && (1..=2).contains(&s.stride[1]) {
+                tiles(s, &part, scratch.as_ptr());
+            } else {
+                multiply(&part, &mut Lines { shape: s, lines: scratch.as_ptr() });
+            }
         }
+    }
+}
+
+/// A row of output pixels in tiles; what is left at its end as a product like any other.
+///
+/// # Safety
+///
+/// The lines of this row are in the scratch memory.
+unsafe fn tiles(s: &ConvShape, part: &Part<'_>, lines: *const f32) {
+    let quick = Quick::of(part.steps);
+    for p in part.range.clone() {
+        let start = part.panels.first_column(p);
+        let FirstLayer { pixels, by_stride } = &part.table.lines[part.panels.vectors(p) - 1];
+        let mut x = 0;
+        while x + pixels <= part.rows {
+            // SAFETY: pixels and columns are inside the part.
+            unsafe {
+                by_stride[s.stride[1] - 1](&Tile {
+                    src: lines.add(x * s.stride[1]),
+                    line: line_len(s),
+                    lines: runs(s),
+                    taps: s.kernel[1],
+                    panel: part.panel(p),
+                    target: part.target(p, x, *pixels, quick),
+                    finish: part.table.finish,
+                });
+            }
+            x += pixels;
+        }
+        let rest = Part {
+            range: p..p + 1,
+            rows: part.rows - x,
+            // SAFETY: inside the part's destination.
+            dst: unsafe { part.dst.add(x * part.stride + start) },
+            row: part.row + x,
+            ..*part
+        };
+        // SAFETY: as above.
+        unsafe { multiply(&rest, &mut Lines { shape: s, lines: lines.add(x * s.stride[1]) }) };
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::shape::ConvShape;
 use crate::error::{KernelError, long_enough, product, same};
+use crate::kernel::layout::copy_pieces;
 use crate::kernels::Kernels;
 use crate::matmul::MatMul;
 use crate::step::{self, Step};
@@ -68,8 +69,11 @@ impl ConvTranspose {
             }
             None => biases.fill(0.0),
         }
+        // Where every output is one sum, the bias goes into it.
+        let apart = self.is_apart();
+        let bias = |n: usize| if apart { biases[n % made] } else { 0.0 };
         // Column (tap, channel) of row k is weights[k][channel][tap].
-        self.product.pack_with(None, packed, |k, n| weights[(k * made + n % made) * taps + n / made])
+        self.product.pack_with(bias, packed, |k, n| weights[(k * made + n % made) * taps + n / made])
     }
 
     /// Computes all images.
@@ -95,6 +99,12 @@ impl ConvTranspose {
         long_enough("scratch memory", self.scratch_len(), scratch.len())?;
         step::check(steps, made.rows(), made.cols())?;
         let (biases, packed) = packed.split_at(s.in_channels);
+        if made.is_empty() {
+            return Ok(());
+        }
+        if self.is_apart() {
+            return self.run_apart(given, packed, made, steps, scratch);
+        }
         for r in 0..made.rows() {
             made.row_mut(r).copy_from_slice(biases);
         }
@@ -107,6 +117,52 @@ impl ConvTranspose {
             self.scatter(image, y, sums, &mut made);
         }
         self.kernels.pointwise_in_place(made, steps)
+    }
+
+    /// Whether windows touch but do not overlap, and cover the output: then nothing is added up.
+    fn is_apart(&self) -> bool {
+        let s = &self.shape;
+        let covers =
+            |axis: usize| s.kernel[axis] == s.stride[axis] && s.input[axis] == s.output()[axis] * s.stride[axis];
+        covers(0) && covers(1) && s.dilation == [1, 1] && s.padding == [0; 4]
+    }
+
+    /// As `run`, where windows do not overlap: the sums, with their biases, are finished and moved to their pixels.
+    fn run_apart(
+        &self,
+        given: View<'_>,
+        packed: &[f32],
+        mut made: ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let [height, width] = self.shape.kernel;
+        let [given_h, given_w] = self.shape.output();
+        let (channels, columns) = (self.shape.in_channels, self.product.n());
+        // Steps that look at no position can be applied to the sums as they lie.
+        let (early, late) = if steps.iter().all(|step| step.operand().is_none()) {
+            (steps, [].as_slice())
+        } else {
+            ([].as_slice(), steps)
+        };
+        // Where pixels lie side by side, all taps of a line are moved at once.
+        let (taps, piece) = if made.stride() == channels { (1, width * channels) } else { (width, channels) };
+        for row in 0..self.shape.batch * given_h {
+            let sums = ViewMut::dense(scratch, given_w, columns)?;
+            self.product.run(given.sub_rows(row * given_w, given_w), packed, sums, early)?;
+            for tap in 0..height * taps {
+                let (line, x) = (tap / taps, tap % taps);
+                let first = (row * height + line) * given_w * width + x;
+                // SAFETY: the sums have `given_w` rows of all taps; the pixels of output line `row * height + line` from tap `x` on,
+                // `width` apart, are inside the output.
+                unsafe {
+                    let from = scratch.as_ptr().add(tap * piece);
+                    let into = made.ptr().add(first * made.stride());
+                    copy_pieces(from, columns, into, width * made.stride(), given_w, piece);
+                }
+            }
+        }
+        if late.is_empty() { Ok(()) } else { self.kernels.pointwise_in_place(made.reborrow(), late) }
     }
 
     /// Adds the sums of one row of the input, tap by tap.

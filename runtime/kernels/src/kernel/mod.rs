@@ -5,6 +5,7 @@
 pub mod cell;
 pub mod depthwise;
 pub mod layout;
+pub mod lines;
 pub mod math;
 pub mod pointwise;
 pub mod pool;

@@ -22,13 +22,7 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
     // SAFETY: the driver gives `MR` valid rows per run and a whole panel; the target has at most MR rows and NV vectors.
     unsafe {
         let mut panel = p.panel;
-        let mut acc = [[S::zero(); NV]; MR];
-        for v in 0..NV {
-            let bias = S::load(panel.add(v * S::LANES));
-            for row in &mut acc {
-                row[v] = bias;
-            }
-        }
+        let mut acc = biases::<S, MR, NV>(panel);
         panel = panel.add(NV * S::LANES);
         for run in 0..p.runs {
             let mut rows = [core::ptr::null(); MR];
@@ -49,7 +43,44 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
                 k += 1;
             }
         }
-        store::<S, MR, NV>(p, &mut acc);
+        store::<S, MR, NV>(&p.target, p.finish, &mut acc);
+    }
+}
+
+/// One row by `P` neighbouring panels of `NV` vectors each: with a single row, a single panel would leave the units that multiply
+/// waiting for their own sums.
+#[inline(always)]
+pub unsafe fn row<S: Simd, const P: usize, const NV: usize>(p: &Product<'_>) {
+    // SAFETY: the driver gives a row and P panels; the target has one row and at most P * NV vectors.
+    unsafe {
+        let panel_len = (p.runs * p.run_len + 1) * NV * S::LANES;
+        let mut acc = [[S::zero(); NV]; P];
+        for (i, sums) in acc.iter_mut().enumerate() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = S::load(p.panel.add(i * panel_len + v * S::LANES));
+            }
+        }
+        let mut panel = p.panel.add(NV * S::LANES);
+        for run in 0..p.runs {
+            let piece = *p.rows.add(run);
+            for k in 0..p.run_len {
+                let a = S::splat(*piece.add(k));
+                for (i, sums) in acc.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::madd(a, S::load(panel.add(i * panel_len + v * S::LANES)), *sum);
+                    }
+                }
+                panel = panel.add(NV * S::LANES);
+            }
+        }
+        let mut tile = Tile::new();
+        let tile = tile.as_mut_ptr();
+        for (i, sums) in acc.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                S::store(tile.add((i * NV + v) * S::LANES), *sum);
+            }
+        }
+        (p.finish)(&Finish { tile, tile_stride: P * NV * S::LANES, target: p.target });
     }
 }
 
@@ -75,15 +106,36 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
+/// The first row of a panel, for each row of the tile.
 #[inline(always)]
-unsafe fn store<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>, acc: &mut [[S::V; NV]; MR]) {
+pub unsafe fn biases<S: Simd, const MR: usize, const NV: usize>(panel: *const f32) -> [[S::V; NV]; MR] {
+    // SAFETY: a panel starts with NV vectors.
+    unsafe {
+        let mut acc = [[S::zero(); NV]; MR];
+        for v in 0..NV {
+            let bias = S::load(panel.add(v * S::LANES));
+            for row in &mut acc {
+                row[v] = bias;
+            }
+        }
+        acc
+    }
+}
+
+/// Applies the steps to a tile of sums and stores it.
+#[inline(always)]
+pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
+    target: &Target<'_>,
+    finish: unsafe fn(&Finish<'_>),
+    acc: &mut [[S::V; NV]; MR],
+) {
     // SAFETY: as in `tile`; MR * NV vectors fit in a `Tile`.
     unsafe {
-        if let Some(quick) = &p.target.quick {
+        if let Some(quick) = &target.quick {
             quick.apply::<S, NV, MR>(acc);
-            let rest = p.target.cols - (NV - 1) * S::LANES;
+            let rest = target.cols - (NV - 1) * S::LANES;
             for (r, row) in acc.iter().enumerate() {
-                let dst = p.target.dst.add(r * p.target.stride);
+                let dst = target.dst.add(r * target.stride);
                 for (v, x) in row.iter().enumerate().take(NV - 1) {
                     S::store(dst.add(v * S::LANES), *x);
                 }
@@ -103,6 +155,6 @@ unsafe fn store<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>, acc:
                 S::store(tile.add((r * NV + v) * S::LANES), *x);
             }
         }
-        (p.finish)(&Finish { tile, tile_stride: NV * S::LANES, target: p.target });
+        finish(&Finish { tile, tile_stride: NV * S::LANES, target: *target });
     }
 }

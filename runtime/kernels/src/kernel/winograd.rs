@@ -100,7 +100,7 @@ pub unsafe fn input<S: Simd>(t: &Input) {
                 *line = input_line::<S>(d);
             }
             for x in 0..IN {
-                let column = [lines[0][x], lines[1][x], lines[2][x], lines[3][x], lines[4][x], lines[5][x]];
+                let column = lines.map(|line| line[x]);
                 for (y, v) in input_line::<S>(column).into_iter().enumerate() {
                     store::<S>(t.dst.add((y * IN + x) * t.point + c), v, n);
                 }
@@ -127,11 +127,11 @@ pub unsafe fn output<S: Simd>(t: &Output<'_>) {
                 }
                 *line = output_line::<S>(m);
             }
+            let columns = [0, 1, 2, 3].map(|x| output_line::<S>(lines.map(|line| line[x])));
             let mut tile = [[S::zero(); OUT]; OUT];
-            for x in 0..OUT {
-                let column = [lines[0][x], lines[1][x], lines[2][x], lines[3][x], lines[4][x], lines[5][x]];
-                for (y, v) in output_line::<S>(column).into_iter().enumerate() {
-                    tile[y][x] = S::add(v, bias);
+            for (y, line) in tile.iter_mut().enumerate() {
+                for (v, column) in line.iter_mut().zip(&columns) {
+                    *v = S::add(column[y], bias);
                 }
             }
             if let Some(quick) = &target.quick {
@@ -163,8 +163,8 @@ unsafe fn finish<S: Simd>(t: &Output<'_>, tile: &[[S::V; OUT]; OUT], c: usize, c
     // SAFETY: as in `output`; four vectors fit in a tile.
     unsafe {
         for line in 0..t.lines {
-            for x in 0..OUT {
-                S::store(buffer.add(x * S::LANES), tile[t.first_line + line][x]);
+            for (x, v) in tile[t.first_line + line].iter().enumerate() {
+                S::store(buffer.add(x * S::LANES), *v);
             }
             let target = Target {
                 dst: t.target.dst.add(line * t.line + c),

@@ -187,6 +187,9 @@ proptest! {
             batch, input, in_channels: made, out_channels: given, kernel, stride, dilation: [1, 1], padding, groups: 1,
         };
         check_transposed(&shape, seed);
+        // Windows that do not overlap.
+        let [h, w] = [input[0] * kernel[0], input[1] * kernel[1]];
+        check_transposed(&ConvShape { input: [h, w], stride: kernel, padding: [0; 4], ..shape }, seed);
     }
 }
 
