@@ -70,7 +70,7 @@ impl Aligned {
     fn new(len: usize) -> Self {
         let mut data = vec![0.0; len + 16];
         let start = data.as_ptr().align_offset(64);
-        for (i, x) in data.iter_mut().enumerate() {
+        for (i, x) in data[start..].iter_mut().enumerate() {
             *x = (i * 37 % 101) as f32 / 101.0 - 0.5;
         }
         Self(data, start, len)

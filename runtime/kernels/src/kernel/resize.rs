@@ -18,10 +18,9 @@ pub unsafe fn lerp<S: Simd>(l: &Lerp) {
         let n = (l.channels - c).min(S::LANES);
         // SAFETY: each pixel has `channels` floats.
         unsafe {
-            let [p, q, r, s] = l.corners.map(|p| {
-                let p = p.add(c);
-                if n == S::LANES { S::load(p) } else { S::load_first(p, n) }
-            });
+            let [p, q, r, s] = l.corners;
+            let (p, q) = (load::<S>(p.add(c), n), load::<S>(q.add(c), n));
+            let (r, s) = (load::<S>(r.add(c), n), load::<S>(s.add(c), n));
             let (x, y) = (S::splat(l.x), S::splat(l.y));
             let top = S::madd(S::sub(q, p), x, p);
             let bottom = S::madd(S::sub(s, r), x, r);
@@ -34,4 +33,10 @@ pub unsafe fn lerp<S: Simd>(l: &Lerp) {
         }
         c += n;
     }
+}
+
+#[inline(always)]
+unsafe fn load<S: Simd>(p: *const f32, n: usize) -> S::V {
+    // SAFETY: `n` floats are there.
+    unsafe { if n == S::LANES { S::load(p) } else { S::load_first(p, n) } }
 }

@@ -72,6 +72,12 @@ unsafe fn output_line<S: Simd>(m: [S::V; IN]) -> [S::V; OUT] {
     }
 }
 
+/// Column `x`. Not by `map`: a closure there would be compiled without the instruction set, and its vectors go through memory.
+#[inline(always)]
+fn column<S: Simd, const N: usize>(lines: &[[S::V; N]; IN], x: usize) -> [S::V; IN] {
+    [lines[0][x], lines[1][x], lines[2][x], lines[3][x], lines[4][x], lines[5][x]]
+}
+
 #[inline(always)]
 unsafe fn load<S: Simd>(p: *const f32, n: usize) -> S::V {
     // SAFETY: `n` floats are there.
@@ -100,8 +106,7 @@ pub unsafe fn input<S: Simd>(t: &Input) {
                 *line = input_line::<S>(d);
             }
             for x in 0..IN {
-                let column = lines.map(|line| line[x]);
-                for (y, v) in input_line::<S>(column).into_iter().enumerate() {
+                for (y, v) in input_line::<S>(column::<S, IN>(&lines, x)).into_iter().enumerate() {
                     store::<S>(t.dst.add((y * IN + x) * t.point + c), v, n);
                 }
             }
@@ -127,11 +132,11 @@ pub unsafe fn output<S: Simd>(t: &Output<'_>) {
                 }
                 *line = output_line::<S>(m);
             }
-            let columns = [0, 1, 2, 3].map(|x| output_line::<S>(lines.map(|line| line[x])));
             let mut tile = [[S::zero(); OUT]; OUT];
-            for (y, line) in tile.iter_mut().enumerate() {
-                for (v, column) in line.iter_mut().zip(&columns) {
-                    *v = S::add(column[y], bias);
+            for x in 0..OUT {
+                let outputs = output_line::<S>(column::<S, OUT>(&lines, x));
+                for (line, v) in tile.iter_mut().zip(outputs) {
+                    line[x] = S::add(v, bias);
                 }
             }
             if let Some(quick) = &target.quick {
