@@ -174,12 +174,11 @@ impl Kernels {
     pub fn gather_rows(&self, src: View<'_>, index: &[u32], mut dst: ViewMut<'_>) -> Result<(), KernelError> {
         same("columns of the result", src.cols(), dst.cols())?;
         same("rows of the result", index.len(), dst.rows())?;
+        if let Some(index) = index.iter().find(|index| **index as usize >= src.rows()) {
+            return Err(KernelError::Range { what: "row", value: *index as usize });
+        }
         for (r, index) in index.iter().enumerate() {
-            let row = *index as usize;
-            if row >= src.rows() {
-                return Err(KernelError::Range { what: "row", value: row });
-            }
-            dst.row_mut(r).copy_from_slice(src.row(row));
+            dst.row_mut(r).copy_from_slice(src.row(*index as usize));
         }
         Ok(())
     }

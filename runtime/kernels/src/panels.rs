@@ -93,6 +93,8 @@ pub(crate) trait Source {
 const POINTERS: usize = 1024;
 /// Floats of A that are kept in the second-level cache while all panels pass.
 const BLOCK_FLOATS: usize = 32 * 1024;
+/// Fewest rows for which all panels are read once more.
+const BLOCK_ROWS: usize = 64;
 /// Floats of B that stay in the first-level cache: then every tile of rows takes all panels at once.
 const SMALL_FLOATS: usize = 6 * 1024;
 
@@ -199,7 +201,8 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let block = if panels.len() <= SMALL_FLOATS {
         1
     } else {
-        (BLOCK_FLOATS / (panels.k.max(1) * table.max_rows())).max(8).min(POINTERS / per_tile).max(1)
+        let tiles = BLOCK_FLOATS.max(BLOCK_ROWS * panels.k) / (panels.k.max(1) * table.max_rows());
+        tiles.min(POINTERS / per_tile).max(1)
     };
     let quick = Quick::of(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();

@@ -178,7 +178,7 @@ macro_rules! tables {
     };
 }
 
-// Tiles: measured with examples/peak.rs, see docs/adr/009-own-kernels.md.
+// Tiles: measured with examples/layers.rs, see docs/adr/009-own-kernels.md.
 #[cfg(target_arch = "x86_64")]
 tables! { avx512, avx512_strict, crate::simd::avx512::Avx512, Isa::Avx512, #[target_feature(enable = "avx512f")]
 rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], lines: [[16 1] [12 2] [8 3]], pixels: [8 4] }

@@ -24,36 +24,24 @@ pub struct Gru {
 }
 
 #[inline(always)]
-unsafe fn get<S: Simd>(p: *const f32, n: usize) -> S::V {
-    // SAFETY: `n` floats are there.
-    unsafe { if n == S::LANES { S::load(p) } else { S::load_first(p, n) } }
-}
-
-#[inline(always)]
-unsafe fn put<S: Simd>(p: *mut f32, v: S::V, n: usize) {
-    // SAFETY: `n` floats are there.
-    unsafe { if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) } }
-}
-
-#[inline(always)]
 pub unsafe fn lstm<S: Simd>(l: &Lstm) {
     let mut u = 0;
     while u < l.hidden {
         let n = (l.hidden - u).min(S::LANES);
         // SAFETY: each block has `hidden` floats.
         unsafe {
-            let block = |base: *const f32, b: usize| get::<S>(base.add(b * l.hidden + u), n);
+            let block = |base: *const f32, b: usize| S::load_part(base.add(b * l.hidden + u), n);
             let peep = |gate: S::V, b: usize, cell: S::V| {
                 if l.peephole.is_null() { gate } else { S::madd(block(l.peephole, b), cell, gate) }
             };
-            let before = get::<S>(l.cell.add(u), n);
+            let before = S::load_part(l.cell.add(u), n);
             let input = math::sigmoid::<S>(peep(block(l.gates, 0), 0, before));
             let forget = math::sigmoid::<S>(peep(block(l.gates, 2), 2, before));
             let candidate = math::tanh::<S>(block(l.gates, 3));
             let cell = S::madd(forget, before, S::mul(input, candidate));
             let output = math::sigmoid::<S>(peep(block(l.gates, 1), 1, cell));
-            put::<S>(l.cell.add(u), cell, n);
-            put::<S>(l.output.add(u), S::mul(output, math::tanh::<S>(cell)), n);
+            S::store_part(l.cell.add(u), cell, n);
+            S::store_part(l.output.add(u), S::mul(output, math::tanh::<S>(cell)), n);
         }
         u += n;
     }
@@ -66,13 +54,13 @@ pub unsafe fn gru<S: Simd>(g: &Gru) {
         let n = (g.hidden - u).min(S::LANES);
         // SAFETY: each block has `hidden` floats.
         unsafe {
-            let block = |base: *const f32, b: usize| get::<S>(base.add(b * g.hidden + u), n);
+            let block = |base: *const f32, b: usize| S::load_part(base.add(b * g.hidden + u), n);
             let update = math::sigmoid::<S>(S::add(block(g.input, 0), block(g.state, 0)));
             let reset = math::sigmoid::<S>(S::add(block(g.input, 1), block(g.state, 1)));
             let candidate = math::tanh::<S>(S::madd(reset, block(g.state, 2), block(g.input, 2)));
-            let before = get::<S>(g.output.add(u), n);
+            let before = S::load_part(g.output.add(u), n);
             // (1 - z) candidate + z before
-            put::<S>(g.output.add(u), S::madd(update, S::sub(before, candidate), candidate), n);
+            S::store_part(g.output.add(u), S::madd(update, S::sub(before, candidate), candidate), n);
         }
         u += n;
     }

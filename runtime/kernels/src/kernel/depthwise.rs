@@ -95,11 +95,7 @@ unsafe fn pixels<S: Simd, const PX: usize, const TAPS: usize, const STRIDE: usiz
                     quick.apply::<S, 1, PX>(&mut acc);
                     let dst = t.dst.add(x * t.stride + c0 + c);
                     for (i, [y]) in acc.into_iter().enumerate() {
-                        if n == S::LANES {
-                            S::store(dst.add(i * t.stride), y);
-                        } else {
-                            S::store_first(dst.add(i * t.stride), y, n);
-                        }
+                        S::store_part(dst.add(i * t.stride), y, n);
                     }
                 } else {
                     for (i, [y]) in acc.into_iter().enumerate() {
@@ -198,12 +194,10 @@ unsafe fn border<S: Simd>(d: &Depthwise<'_>, start: usize, end: usize) {
                 } else {
                     for v in (0..cols).step_by(S::LANES) {
                         let n = (cols - v).min(S::LANES);
-                        pixel::<S, 1>(d, x, c + v, tile.add(v), |p| {
-                            if n == S::LANES { S::load(p) } else { S::load_first(p, n) }
-                        });
+                        pixel::<S, 1>(d, x, c + v, tile.add(v), |p| S::load_part(p, n));
                     }
                 }
-                finish::<S>(d, tile, WIDE * S::LANES, x, 1, c, cols);
+                finish::<S>(d, tile, cols.div_ceil(S::LANES) * S::LANES, x, 1, c, cols);
             }
             c += cols;
         }

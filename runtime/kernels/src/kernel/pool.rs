@@ -64,7 +64,7 @@ pub unsafe fn pool<S: Simd>(p: &Pool) {
                 for line in 0..p.lines {
                     for tap in first..end {
                         let at = p.src.add(line * p.line + (start + tap * p.dilation - p.pad) * p.pixel + c);
-                        let y = if n == S::LANES { S::load(at) } else { S::load_first(at, n) };
+                        let y = S::load_part(at, n);
                         acc = if max { S::select(S::eq(acc, acc), S::max(acc, y), acc) } else { S::add(acc, y) };
                     }
                 }
@@ -72,11 +72,7 @@ pub unsafe fn pool<S: Simd>(p: &Pool) {
                     acc = S::div(acc, S::splat(count as f32));
                 }
                 let at = p.dst.add(x * p.dst_pixel + c);
-                if n == S::LANES {
-                    S::store(at, acc);
-                } else {
-                    S::store_first(at, acc, n);
-                }
+                S::store_part(at, acc, n);
             }
             c += n;
         }

@@ -140,11 +140,7 @@ pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
                     S::store(dst.add(v * S::LANES), *x);
                 }
                 let dst = dst.add((NV - 1) * S::LANES);
-                if rest == S::LANES {
-                    S::store(dst, row[NV - 1]);
-                } else {
-                    S::store_first(dst, row[NV - 1], rest);
-                }
+                S::store_part(dst, row[NV - 1], rest);
             }
             return;
         }

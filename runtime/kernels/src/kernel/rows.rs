@@ -210,21 +210,15 @@ pub unsafe fn layer_norm<S: Simd>(n: &Norm) {
             map_row::<S>(src, dst, m.cols, |x, c, lanes| {
                 let mut y = S::mul(S::sub(x, mean), factor);
                 if !n.scale.is_null() {
-                    y = S::mul(y, load_part::<S>(n.scale.add(c), lanes));
+                    y = S::mul(y, S::load_part(n.scale.add(c), lanes));
                 }
                 if !n.shift.is_null() {
-                    y = S::add(y, load_part::<S>(n.shift.add(c), lanes));
+                    y = S::add(y, S::load_part(n.shift.add(c), lanes));
                 }
                 y
             });
         }
     }
-}
-
-#[inline(always)]
-unsafe fn load_part<S: Simd>(p: *const f32, lanes: usize) -> S::V {
-    // SAFETY: `lanes` floats are there.
-    unsafe { if lanes == S::LANES { S::load(p) } else { S::load_first(p, lanes) } }
 }
 
 /// One number per row, `dst_stride` apart.
@@ -294,7 +288,7 @@ unsafe fn fold_cols<S: Simd>(
         }
         while c < m.cols {
             let n = (m.cols - c).min(S::LANES);
-            let [y] = column::<S, 1>(m, c, neutral, |p| load_part::<S>(p, n), &op, &join);
+            let [y] = column::<S, 1>(m, c, neutral, |p| S::load_part(p, n), &op, &join);
             S::store_first(m.dst.add(c), S::div(y, S::splat(divisor)), n);
             c += n;
         }

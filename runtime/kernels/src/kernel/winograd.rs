@@ -79,18 +79,6 @@ fn column<S: Simd, const N: usize>(lines: &[[S::V; N]; IN], x: usize) -> [S::V; 
 }
 
 #[inline(always)]
-unsafe fn load<S: Simd>(p: *const f32, n: usize) -> S::V {
-    // SAFETY: `n` floats are there.
-    unsafe { if n == S::LANES { S::load(p) } else { S::load_first(p, n) } }
-}
-
-#[inline(always)]
-unsafe fn store<S: Simd>(p: *mut f32, v: S::V, n: usize) {
-    // SAFETY: `n` floats are there.
-    unsafe { if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) } }
-}
-
-#[inline(always)]
 pub unsafe fn input<S: Simd>(t: &Input) {
     let mut c = 0;
     while c < t.channels {
@@ -101,13 +89,13 @@ pub unsafe fn input<S: Simd>(t: &Input) {
             for (y, line) in lines.iter_mut().enumerate() {
                 let mut d = [S::zero(); IN];
                 for (x, d) in d.iter_mut().enumerate() {
-                    *d = load::<S>(t.pixels[y * IN + x].add(c), n);
+                    *d = S::load_part(t.pixels[y * IN + x].add(c), n);
                 }
                 *line = input_line::<S>(d);
             }
             for x in 0..IN {
                 for (y, v) in input_line::<S>(column::<S, IN>(&lines, x)).into_iter().enumerate() {
-                    store::<S>(t.dst.add((y * IN + x) * t.point + c), v, n);
+                    S::store_part(t.dst.add((y * IN + x) * t.point + c), v, n);
                 }
             }
         }
@@ -123,7 +111,7 @@ pub unsafe fn output<S: Simd>(t: &Output<'_>) {
         let n = (target.cols - c).min(S::LANES);
         // SAFETY: each point has whole vectors of sums; the target has the lines and pixels stated.
         unsafe {
-            let bias = load::<S>(t.bias.add(c), n);
+            let bias = S::load_part(t.bias.add(c), n);
             let mut lines = [[S::zero(); OUT]; IN];
             for (y, line) in lines.iter_mut().enumerate() {
                 let mut m = [S::zero(); IN];
@@ -148,7 +136,7 @@ pub unsafe fn output<S: Simd>(t: &Output<'_>) {
                     let dst = target.dst.add((y - t.first_line) * t.line + c);
                     for (x, v) in row.iter().enumerate() {
                         if x < target.rows {
-                            store::<S>(dst.add(x * target.stride), *v, n);
+                            S::store_part(dst.add(x * target.stride), *v, n);
                         }
                     }
                 }

@@ -25,7 +25,7 @@ pub const VIRTUAL_LANES: usize = 32;
 /// # Safety
 ///
 /// Every function needs the instruction set that the type stands for. `load` and `store` access `LANES` floats at the
-/// pointer, unaligned; `load_first` and `store_first` access the first `n` (`n <= LANES`).
+/// pointer, unaligned; `load_first` and `store_first` access the first `n` (`n <= LANES`), `load_part` and `store_part` too.
 pub unsafe trait Simd: Copy + 'static {
     /// Floats in a vector; divides [`VIRTUAL_LANES`].
     const LANES: usize;
@@ -93,6 +93,20 @@ pub unsafe trait Simd: Copy + 'static {
     unsafe fn sra<const N: u32>(a: Self::I) -> Self::I;
     /// Integers as floats.
     unsafe fn to_float(a: Self::I) -> Self::V;
+
+    /// `n` floats from memory, without looking further where that is a whole vector.
+    #[inline(always)]
+    unsafe fn load_part(p: *const f32, n: usize) -> Self::V {
+        // SAFETY: as for `load` and `load_first`.
+        unsafe { if n == Self::LANES { Self::load(p) } else { Self::load_first(p, n) } }
+    }
+
+    /// The first `n` lanes to memory.
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f32, v: Self::V, n: usize) {
+        // SAFETY: as for `store` and `store_first`.
+        unsafe { if n == Self::LANES { Self::store(p, v) } else { Self::store_first(p, v, n) } }
+    }
 
     /// All lanes zero.
     #[inline(always)]

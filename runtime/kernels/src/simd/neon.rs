@@ -9,6 +9,7 @@ pub struct Neon;
 
 // SAFETY (of every block here): the trait's contract gives the instruction set and valid pointers.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them, stated above")]
+#[allow(unused_unsafe, reason = "the instructions are safe where the whole program is built with NEON")]
 unsafe impl Simd for Neon {
     const LANES: usize = 4;
     const UNROLL: usize = 4;
