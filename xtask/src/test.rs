@@ -18,7 +18,7 @@ const NO_STD_TARGET: &str = "x86_64-unknown-none";
 const NO_STD: [&str; 1] = ["pannier-bundle"];
 
 /// Parts of the runtime that must compile for wasm32.
-const PORTABLE: [&str; 4] = ["pannier-bundle", "pannier-graph", "pannier-engine", "pannier"];
+const PORTABLE: [&str; 5] = ["pannier-bundle", "pannier-graph", "pannier-engine", "pannier-kernels", "pannier"];
 
 /// Runs the fast tier. With `all`, also the slow tests and the fuzz targets, each of those for so many seconds.
 pub fn run(all: Option<u32>) -> Result<()> {

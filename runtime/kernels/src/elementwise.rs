@@ -63,7 +63,14 @@ impl Kernels {
         let target =
             Target { dst: m.dst, stride: m.dst_stride, rows: m.rows, cols: m.cols, row: 0, col: 0, steps, quick: None };
         // SAFETY: both matrices have the same shape, operands were checked.
-        unsafe { (self.table.pointwise)(&Pointwise { src: m.src, src_stride: m.src_stride, target }) };
+        unsafe {
+            (self.table.pointwise)(&Pointwise {
+                src: m.src,
+                src_stride: m.src_stride,
+                target,
+                finish: self.table.finish,
+            })
+        };
         Ok(())
     }
 

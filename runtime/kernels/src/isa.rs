@@ -14,7 +14,7 @@ pub enum Isa {
     WasmRelaxed,
     /// WebAssembly with 128-bit vectors.
     WasmSimd128,
-    /// Any target.
+    /// Any target but WebAssembly with vectors.
     Scalar,
 }
 
@@ -37,7 +37,7 @@ impl Isa {
             Isa::WasmSimd128 => {
                 cfg!(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))
             }
-            Isa::Scalar => true,
+            Isa::Scalar => cfg!(not(all(target_arch = "wasm32", target_feature = "simd128"))),
             #[cfg(not(target_arch = "x86_64"))]
             Isa::Avx512 | Isa::Avx2Fma => false,
         }

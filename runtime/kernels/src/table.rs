@@ -193,9 +193,10 @@ tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1
 // Without fused products there is no difference between fast and deterministic.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
 table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 
-/// The table for an instruction set; the scalar one for those that this program was not built for.
+/// The table for an instruction set; another for those that this program was not built for.
 pub fn table(isa: Isa, deterministic: bool) -> &'static Table {
     match (isa, deterministic) {
         #[cfg(target_arch = "x86_64")]
@@ -214,8 +215,9 @@ pub fn table(isa: Isa, deterministic: bool) -> &'static Table {
         (Isa::WasmRelaxed, false) => &wasm::TABLE,
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
         (Isa::WasmRelaxed, true) => &wasm_strict::TABLE,
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-        (Isa::WasmSimd128, _) => &wasm::TABLE,
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
         _ => &scalar::TABLE,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => &wasm::TABLE,
     }
 }

@@ -44,6 +44,8 @@ pub struct Pointwise<'a> {
     pub src: *const f32,
     pub src_stride: usize,
     pub target: Target<'a>,
+    /// Applies the steps to a tile.
+    pub finish: unsafe fn(&Finish<'_>),
 }
 
 /// Steps over one tile that is in `tile` already (row stride `tile_stride`, a multiple of the vector) and may be overwritten.
@@ -263,7 +265,7 @@ pub unsafe fn pointwise<S: Simd>(p: &Pointwise<'_>) {
                 copy_in::<S>(p.src.add(r * p.src_stride + c), p.src_stride, tile, tile_stride, n, w);
                 let dst = whole.dst.add(r * whole.stride + c);
                 let target = Target { dst, rows: n, cols: w, row: whole.row + r, col: whole.col + c, ..whole };
-                finish::<S>(&Finish { tile, tile_stride, target });
+                (p.finish)(&Finish { tile, tile_stride, target });
             }
             c += w;
         }

@@ -9,6 +9,8 @@ pub mod avx2;
 pub mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+// WebAssembly with vectors has no use for it, and pays for each byte.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub mod scalar;
 // Not for plain WebAssembly vectors, which have no fused products to avoid.
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]

@@ -28,7 +28,8 @@ unsafe impl Simd for Wasm {
     unsafe fn store(p: *mut f32, v: Self::V) {
         unsafe { v128_store(p.cast(), v) }
     }
-    #[inline(always)]
+    // A call, because the ends of rows are many and take a loop each.
+    #[inline(never)]
     unsafe fn load_first(p: *const f32, n: usize) -> Self::V {
         let mut lanes = [0.0; 4];
         for (i, lane) in lanes.iter_mut().enumerate() {
@@ -38,7 +39,8 @@ unsafe impl Simd for Wasm {
         }
         unsafe { Self::load(lanes.as_ptr()) }
     }
-    #[inline(always)]
+    // A call, because the ends of rows are many and take a loop each.
+    #[inline(never)]
     unsafe fn store_first(p: *mut f32, v: Self::V, n: usize) {
         let mut lanes = [0.0; 4];
         unsafe { Self::store(lanes.as_mut_ptr(), v) };
