@@ -2,8 +2,8 @@
 //!
 //! # How it works
 //!
-//! [`import`] gives every value a type and a shape and computes what is constant, by the operators of [`ops`] themselves.
-//! [`passes`] rewrites that into fewer and faster operators ([`fused`]), [`plan`] says where in one arena every tensor lies.
+//! `import` gives every value a type and a shape and computes what is constant, by the operators of `ops` themselves.
+//! `passes` rewrites that into fewer and faster operators (`fused`), `plan` says where in one arena every tensor lies.
 //! A run is then a walk over a list of steps.
 //!
 //! Where shapes are fixed, the plan is made by `prepare`; where they have symbols, at the first run with new sizes, and
@@ -12,7 +12,7 @@
 //! # Invariants
 //!
 //! - Nothing is allocated by a run but its results, and an arena where no idle one is left. (Operators of the standard
-//!   that have no kernel may; those of [`fused`] do not.)
+//!   that have no kernel may; those of `fused` do not.)
 //! - How much memory a run takes is known before it begins; a budget that is too small is an error before anything is
 //!   allocated.
 //! - What is computed depends on the program and the shapes, never on the machine; so [`Executor::deterministic`] gives

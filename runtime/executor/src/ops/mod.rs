@@ -6,10 +6,13 @@
 
 mod attributes;
 mod cast;
+mod choose;
 mod concat;
 mod conv;
 mod elementwise;
+mod fill;
 mod gather;
+mod index;
 mod matmul;
 mod normalise;
 mod pad;
@@ -18,6 +21,7 @@ mod quantize;
 mod recurrent;
 mod reduce;
 mod resize;
+mod scatter;
 mod shapes;
 mod slice;
 mod softmax;
@@ -190,6 +194,8 @@ static TABLE: &[(&str, Build)] = &[
     ("Acosh", elementwise::unary),
     ("Add", elementwise::binary),
     ("And", elementwise::binary),
+    ("ArgMax", choose::arg_extreme),
+    ("ArgMin", choose::arg_extreme),
     ("Asin", elementwise::unary),
     ("Asinh", elementwise::unary),
     ("Atan", elementwise::unary),
@@ -201,12 +207,16 @@ static TABLE: &[(&str, Build)] = &[
     ("BitwiseNot", elementwise::unary),
     ("BitwiseOr", elementwise::binary),
     ("BitwiseXor", elementwise::binary),
+    ("BlackmanWindow", fill::window),
     ("Cast", cast::cast),
     ("CastLike", cast::cast_like),
     ("Ceil", elementwise::unary),
     ("Celu", elementwise::unary),
     ("Clip", elementwise::clip),
+    ("Compress", choose::compress),
     ("Concat", concat::concat),
+    ("Constant", fill::constant),
+    ("ConstantOfShape", fill::constant_of_shape),
     ("Conv", conv::conv),
     ("ConvInteger", conv::conv_integer),
     ("ConvTranspose", conv::conv_transpose),
@@ -215,6 +225,7 @@ static TABLE: &[(&str, Build)] = &[
     ("CumSum", reduce::cum_sum),
     ("DepthToSpace", shapes::depth_to_space),
     ("DequantizeLinear", quantize::dequantize),
+    ("Det", index::det),
     ("Div", elementwise::binary),
     ("Dropout", shapes::identity),
     ("DynamicQuantizeLinear", quantize::dynamic_quantize),
@@ -223,6 +234,7 @@ static TABLE: &[(&str, Build)] = &[
     ("Erf", elementwise::unary),
     ("Exp", elementwise::unary),
     ("Expand", shapes::expand),
+    ("EyeLike", fill::eye_like),
     ("Flatten", shapes::flatten),
     ("Floor", elementwise::unary),
     ("GRU", recurrent::recurrent),
@@ -236,6 +248,8 @@ static TABLE: &[(&str, Build)] = &[
     ("Greater", elementwise::binary),
     ("GreaterOrEqual", elementwise::binary),
     ("GroupNormalization", normalise::group),
+    ("HammingWindow", fill::window),
+    ("HannWindow", fill::window),
     ("HardSigmoid", elementwise::unary),
     ("HardSwish", elementwise::unary),
     ("Hardmax", softmax::hardmax),
@@ -264,7 +278,9 @@ static TABLE: &[(&str, Build)] = &[
     ("Mod", elementwise::modulo),
     ("Mul", elementwise::binary),
     ("Neg", elementwise::unary),
+    ("NonZero", choose::non_zero),
     ("Not", elementwise::unary),
+    ("OneHot", index::one_hot),
     ("Or", elementwise::binary),
     ("PRelu", elementwise::binary),
     ("Pad", pad::pad),
@@ -274,6 +290,7 @@ static TABLE: &[(&str, Build)] = &[
     ("QuantizeLinear", quantize::quantize),
     ("RMSNormalization", normalise::rms),
     ("RNN", recurrent::recurrent),
+    ("Range", fill::range),
     ("Reciprocal", elementwise::unary),
     ("ReduceL1", reduce::reduce),
     ("ReduceL2", reduce::reduce),
@@ -288,7 +305,10 @@ static TABLE: &[(&str, Build)] = &[
     ("Relu", elementwise::unary),
     ("Reshape", shapes::reshape),
     ("Resize", resize::resize),
+    ("ReverseSequence", index::reverse_sequence),
     ("Round", elementwise::unary),
+    ("ScatterElements", scatter::scatter_elements),
+    ("ScatterND", scatter::scatter_nd),
     ("Selu", elementwise::unary),
     ("Shape", shapes::shape),
     ("Shrink", elementwise::unary),
@@ -312,7 +332,9 @@ static TABLE: &[(&str, Build)] = &[
     ("Tanh", elementwise::unary),
     ("ThresholdedRelu", elementwise::unary),
     ("Tile", shapes::tile),
+    ("TopK", choose::top_k),
     ("Transpose", transpose::transpose),
+    ("Trilu", index::trilu),
     ("Unsqueeze", shapes::unsqueeze),
     ("Where", elementwise::where_),
     ("Xor", elementwise::binary),

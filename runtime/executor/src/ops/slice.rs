@@ -41,7 +41,7 @@ pub(crate) fn sliced(
         let end = from_end(*end).clamp(lowest, highest);
         let distance = if *step > 0 { end - start } else { start - end };
         let stride = step.checked_abs().filter(|stride| *stride > 0).ok_or("a step of 0")?;
-        let len = if size == 0 { 0 } else { (distance.max(0) + stride - 1).div_euclid(stride).min(size) };
+        let len = if size == 0 || distance <= 0 { 0 } else { (distance - 1) / stride + 1 };
         result.shape[axis] = usize::try_from(len).unwrap_or(0);
         let first = usize::try_from(start).unwrap_or(0);
         result.base =

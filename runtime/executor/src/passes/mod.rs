@@ -13,6 +13,9 @@ mod pack;
 mod rewrite;
 mod transposes;
 
+#[cfg(test)]
+mod tests;
+
 use crate::import::Stop;
 use crate::ir::Ir;
 use crate::limits::Limits;

@@ -87,8 +87,19 @@ fn read(archive: &mut NpzArchive<std::io::BufReader<std::fs::File>>, name: &str)
     }
     match (kind.type_char(), kind.size_field()) {
         (TypeChar::Float, 4) => tensor!(f32),
+        (TypeChar::Float, 8) => tensor!(f64),
+        (TypeChar::Int, 1) => tensor!(i8),
+        (TypeChar::Int, 2) => tensor!(i16),
         (TypeChar::Int, 4) => tensor!(i32),
         (TypeChar::Int, 8) => tensor!(i64),
+        (TypeChar::Uint, 1) => tensor!(u8),
+        (TypeChar::Uint, 2) => tensor!(u16),
+        (TypeChar::Uint, 4) => tensor!(u32),
+        (TypeChar::Uint, 8) => tensor!(u64),
+        (TypeChar::Bool, _) => {
+            let values: Vec<bool> = array.into_vec().expect("the elements are readable");
+            Tensor::from_bools(shape, &values).expect("it is a tensor")
+        }
         other => panic!("{name} has elements of {other:?}"),
     }
 }

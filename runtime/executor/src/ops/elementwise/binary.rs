@@ -92,7 +92,7 @@ impl BinaryOp {
     }
 
     /// On integers of this many bits; the result wraps. Division by 0 is 0, since it must not end the program.
-    fn apply_integer(self, a: i128, b: i128, bits: u32) -> i128 {
+    pub(crate) fn apply_integer(self, a: i128, b: i128, bits: u32) -> i128 {
         match self {
             BinaryOp::Add => a + b,
             BinaryOp::Sub => a - b,
