@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //!
-//! - Nothing is allocated by a run but its results, and an arena where no idle one is left. (Operators of the standard
-//!   that have no kernel may; those of `fused` do not.)
+//! - Nothing is allocated by a run but its results, and an arena where no idle one is left. What is still computed by an
+//!   operator of the standard, or is a transpose or an expansion of many axes, may keep a few numbers on the heap.
 //! - How much memory a run takes is known before it begins; a budget that is too small is an error before anything is
 //!   allocated.
 //! - What is computed depends on the program and the shapes, never on the machine; so [`Executor::deterministic`] gives

@@ -24,6 +24,10 @@ impl Operator for Chain {
         Ok(vec![inputs.shape(0)?.to_vec()])
     }
 
+    fn detail(&self) -> String {
+        self.epilogue.describe()
+    }
+
     fn in_place(&self) -> &'static [usize] {
         &[0]
     }

@@ -54,8 +54,11 @@ impl Operator for Conv {
         Conv::flops(self)
     }
 
-    fn in_place(&self) -> &'static [usize] {
-        &[]
+    fn detail(&self) -> String {
+        let shape = self.conv.shape();
+        let order = if self.planar { ", planes in" } else { "" };
+        let (kernel, stride, groups) = (shape.kernel, shape.stride, shape.groups);
+        format!("kernel {kernel:?} stride {stride:?} groups {groups}{order}{}", self.epilogue.describe())
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
@@ -134,6 +137,11 @@ impl Operator for ConvTranspose {
         let [height, width] = self.forward.kernel;
         let per_input = 2 * height * width * self.forward.in_channels;
         self.forward.out_pixels().saturating_mul(self.forward.out_channels).saturating_mul(per_input)
+    }
+
+    fn detail(&self) -> String {
+        let (kernel, stride) = (self.forward.kernel, self.forward.stride);
+        format!("kernel {kernel:?} stride {stride:?}{}", self.epilogue.describe())
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {

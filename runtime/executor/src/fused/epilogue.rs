@@ -85,6 +85,16 @@ impl Epilogue {
         self.steps.len() <= MOST_STEPS
     }
 
+    /// The steps for people, for example ` + Relu + Add`.
+    pub(crate) fn describe(&self) -> String {
+        let name = |step: &EpilogueStep| match step {
+            EpilogueStep::Activate(activation) => format!(" + {activation:?}"),
+            EpilogueStep::Affine { scale, shift } => format!(" + x * {scale} + {shift}"),
+            EpilogueStep::Combine(combine) => format!(" + {combine:?}"),
+        };
+        self.steps.iter().map(name).collect()
+    }
+
     /// Hands the kernels' steps over. An operand that is absent is what the destination held before.
     pub(crate) fn with_steps<'a, R>(
         &self,
@@ -167,11 +177,15 @@ pub(crate) fn split(result: &[usize], operands: &[&[usize]]) -> Option<(usize, u
         }
         let fits = |axis: usize| axis >= offset && operand[axis - offset] == result[axis];
         // Axes of the result along which the operand is repeated must all lie before its own, or all behind them.
-        let own: Vec<usize> = (0..result.len()).filter(|axis| result[*axis] != 1).collect();
-        let repeated: Vec<bool> = own.iter().map(|axis| !fits(*axis)).collect();
-        let leading = repeated.iter().take_while(|repeated| **repeated).count();
-        let trailing = repeated.iter().rev().take_while(|repeated| **repeated).count();
-        let count = repeated.iter().filter(|repeated| **repeated).count();
+        let (mut count, mut leading, mut trailing) = (0, 0, 0);
+        for (seen, axis) in (0..result.len()).filter(|axis| result[*axis] != 1).enumerate() {
+            if fits(axis) {
+                trailing = 0;
+            } else {
+                leading += usize::from(leading == seen);
+                (count, trailing) = (count + 1, trailing + 1);
+            }
+        }
         let fitted = if count == leading { agree(len) } else { count == trailing && agree(total / len.max(1)) };
         if !fitted {
             return None;

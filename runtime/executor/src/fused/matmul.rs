@@ -57,6 +57,11 @@ impl Operator for MatMul {
         2 * shape::len(&[self.batch, self.rows, self.product.k(), self.product.n()])
     }
 
+    fn detail(&self) -> String {
+        let (m, k, n) = (self.rows, self.product.k(), self.product.n());
+        format!("{} x [{m}, {k}] x [{k}, {n}]{}", self.batch, self.epilogue.describe())
+    }
+
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
         let (a, b) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?);
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();

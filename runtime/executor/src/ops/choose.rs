@@ -37,10 +37,9 @@ impl Operator for ArgExtreme {
         if result[axis] == 0 {
             return Err(Refusal::Invalid("there is nothing to choose from".into()));
         }
-        if self.keep {
-            result[axis] = 1
-        } else {
-            drop(result.remove(axis))
+        result[axis] = 1;
+        if !self.keep {
+            result.remove(axis);
         }
         Ok(vec![result])
     }

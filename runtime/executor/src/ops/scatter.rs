@@ -149,8 +149,8 @@ impl Operator for ScatterNd {
         let mut places = Vec::with_capacity(updates.len());
         for row in 0..indices.len() / depth {
             let mut start = 0;
-            for axis in 0..depth {
-                start += resolve(index_at(indices, row * depth + axis)?, data.shape[axis])? * strides[axis];
+            for (axis, (size, stride)) in data.shape.iter().zip(&strides).enumerate().take(depth) {
+                start += resolve(index_at(indices, row * depth + axis)?, *size)? * stride;
             }
             places.extend((0..inner).map(|at| (start + at, row * inner + at)));
         }

@@ -72,11 +72,13 @@ fn applied(rewrite: &mut Rewrite<'_>, node: &Node, uses: &[usize]) -> Option<(Id
     let (lookup, table, indices) = (lookup.clone(), maker.input(0)?, maker.input(1)?);
     let ir = &*rewrite.ir;
     let width = *ir.shape(table).last()?;
-    // The operands must be the same for all rows.
+    // The operands must be the same for all rows: then they are so for those of the table.
     let operands = node.inputs.get(1..)?.iter().map(|id| {
-        let value = &ir.values[(*id)?];
-        let per_row = value.len() == 1 || (value.len() == width && value.shape.last() == Some(&width));
-        value.view().filter(|_| per_row)
+        let view = ir.values[(*id)?].view()?;
+        let kept = if view.len() == 1 { view.shape.len() } else { view.shape.len().checked_sub(1)? };
+        let shape = view.shape.get(kept..)?;
+        (crate::shape::len(shape) == view.len() && (view.len() == 1 || view.len() == width))
+            .then_some(View { shape, ..view })
     });
     let operands = operands.collect::<Option<Vec<View<'_>>>>()?;
     let value = &ir.values[table];

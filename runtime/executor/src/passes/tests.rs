@@ -331,18 +331,20 @@ fn batch_normalisation_goes_into_the_weights() {
 #[test]
 fn one_hot_products_become_lookups() {
     let mut builder = ProgramBuilder::new();
-    let ids = builder.input("ids", DType::I64, &[Dim::Fixed(5), Dim::Fixed(1)]);
+    let ids = builder.input("ids", DType::I64, &[Dim::Fixed(1), Dim::Fixed(5), Dim::Fixed(1)]);
     let classes = builder.weight("classes", &Tensor::from_slice([1, 4], &[0i64, 1, 2, 3]).unwrap());
     let table = builder.weight("table", &numbers(&[4, 3], 1));
     let hot = builder.node("Equal", &[ids, classes]);
     let hot = builder.node_attributes("Cast", &[hot], &[("to", Attribute::Int(1))]);
     let y = builder.node("MatMul", &[hot, table]);
+    let row = builder.weight("row", &numbers(&[1, 1, 3], 2));
+    let y = builder.node("Add", &[y, row]);
     let y = builder.node("Relu", &[y]);
     builder.output("y", y);
     let program = builder.build();
-    let shapes = vec![vec![5, 1]];
+    let shapes = vec![vec![1, 5, 1]];
     // An index that is no class is a row of zeros.
-    let inputs = [Tensor::from_slice([5, 1], &[2i64, 0, 7, -1, 3]).unwrap()];
+    let inputs = [Tensor::from_slice([1, 5, 1], &[2i64, 0, 7, -1, 3]).unwrap()];
     let plain = imported(&program, &shapes);
     let mut fast = plain.clone();
     compile(&mut fast, &Context { kernels: Kernels::best(), limits: Limits::default() }).unwrap();
