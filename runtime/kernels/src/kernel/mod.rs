@@ -2,6 +2,14 @@
 //!
 //! Nothing here is called but through a [`crate::table::Table`]. The safe functions around them check every length first.
 
+/// Calls a function with closures that are inlined into their caller, whatever their size: a closure that is not has a body of
+/// its own, compiled without the caller's instruction set, in which every vector operation is a call.
+macro_rules! inlined {
+    ($function:path, ($($argument:expr),*), $(|$($parameter:pat_param),*| $body:expr),+) => {
+        $function($($argument,)* $(#[inline(always)] |$($parameter),*| $body),+)
+    };
+}
+
 pub mod cell;
 pub mod depthwise;
 pub mod layout;

@@ -90,12 +90,12 @@ unsafe fn zip<S: Simd>(f: &Finish<'_>, y: &Operand<'_>, op: impl Fn(S::V, S::V) 
         match y {
             Operand::Scalar(y) => {
                 let y = S::splat(*y);
-                map::<S>(f.tile, rows * f.tile_stride, |x| op(x, y));
+                inlined!(map::<S>, (f.tile, rows * f.tile_stride), |x| op(x, y));
             }
             Operand::Rows(values) => {
                 for r in 0..rows {
                     let y = S::splat(*values.as_ptr().add(row + r));
-                    map::<S>(f.tile.add(r * f.tile_stride), f.tile_stride, |x| op(x, y));
+                    inlined!(map::<S>, (f.tile.add(r * f.tile_stride), f.tile_stride), |x| op(x, y));
                 }
             }
             Operand::Cols(values) => rows_with::<S>(f, values.as_ptr().add(col), 0, op),
@@ -133,44 +133,44 @@ unsafe fn activate<S: Simd>(tile: *mut f32, len: usize, activation: Activation) 
     unsafe {
         let (zero, one) = (S::zero(), S::splat(1.0));
         match activation {
-            Activation::Relu => map::<S>(tile, len, |x| S::max(zero, x)),
+            Activation::Relu => inlined!(map::<S>, (tile, len), |x| S::max(zero, x)),
             Activation::Clip { min, max } => {
                 let (min, max) = (S::splat(min), S::splat(max));
-                map::<S>(tile, len, |x| math::clip::<S>(x, min, max));
+                inlined!(map::<S>, (tile, len), |x| math::clip::<S>(x, min, max));
             }
             Activation::LeakyRelu { alpha } => {
                 let alpha = S::splat(alpha);
-                map::<S>(tile, len, |x| S::select(S::gt(zero, x), S::mul(x, alpha), x));
+                inlined!(map::<S>, (tile, len), |x| S::select(S::gt(zero, x), S::mul(x, alpha), x));
             }
             Activation::HardSigmoid { alpha, beta } => {
                 let (alpha, beta) = (S::splat(alpha), S::splat(beta));
-                map::<S>(tile, len, |x| math::hard_sigmoid::<S>(x, alpha, beta));
+                inlined!(map::<S>, (tile, len), |x| math::hard_sigmoid::<S>(x, alpha, beta));
             }
             Activation::HardSwish { alpha, beta } => {
                 let (alpha, beta) = (S::splat(alpha), S::splat(beta));
-                map::<S>(tile, len, |x| S::mul(x, math::hard_sigmoid::<S>(x, alpha, beta)));
+                inlined!(map::<S>, (tile, len), |x| S::mul(x, math::hard_sigmoid::<S>(x, alpha, beta)));
             }
-            Activation::Sigmoid => map::<S>(tile, len, |x| math::sigmoid::<S>(x)),
-            Activation::Silu => map::<S>(tile, len, |x| math::silu::<S>(x)),
-            Activation::Tanh => map::<S>(tile, len, |x| math::tanh::<S>(x)),
-            Activation::Gelu => map::<S>(tile, len, |x| math::gelu::<S>(x)),
-            Activation::GeluTanh => map::<S>(tile, len, |x| math::gelu_tanh::<S>(x)),
-            Activation::Erf => map::<S>(tile, len, |x| math::erf::<S>(x)),
+            Activation::Sigmoid => inlined!(map::<S>, (tile, len), |x| math::sigmoid::<S>(x)),
+            Activation::Silu => inlined!(map::<S>, (tile, len), |x| math::silu::<S>(x)),
+            Activation::Tanh => inlined!(map::<S>, (tile, len), |x| math::tanh::<S>(x)),
+            Activation::Gelu => inlined!(map::<S>, (tile, len), |x| math::gelu::<S>(x)),
+            Activation::GeluTanh => inlined!(map::<S>, (tile, len), |x| math::gelu_tanh::<S>(x)),
+            Activation::Erf => inlined!(map::<S>, (tile, len), |x| math::erf::<S>(x)),
             Activation::Elu { alpha } => {
                 let alpha = S::splat(alpha);
-                map::<S>(tile, len, |x| math::elu::<S>(x, alpha));
+                inlined!(map::<S>, (tile, len), |x| math::elu::<S>(x, alpha));
             }
-            Activation::Softplus => map::<S>(tile, len, |x| math::softplus::<S>(x)),
-            Activation::Exp => map::<S>(tile, len, |x| math::exp::<S>(x)),
-            Activation::Log => map::<S>(tile, len, |x| math::log::<S>(x)),
-            Activation::Sqrt => map::<S>(tile, len, |x| S::sqrt(x)),
-            Activation::Reciprocal => map::<S>(tile, len, |x| S::div(one, x)),
-            Activation::Abs => map::<S>(tile, len, |x| S::abs(x)),
-            Activation::Neg => map::<S>(tile, len, |x| math::neg::<S>(x)),
-            Activation::Square => map::<S>(tile, len, |x| S::mul(x, x)),
+            Activation::Softplus => inlined!(map::<S>, (tile, len), |x| math::softplus::<S>(x)),
+            Activation::Exp => inlined!(map::<S>, (tile, len), |x| math::exp::<S>(x)),
+            Activation::Log => inlined!(map::<S>, (tile, len), |x| math::log::<S>(x)),
+            Activation::Sqrt => inlined!(map::<S>, (tile, len), |x| S::sqrt(x)),
+            Activation::Reciprocal => inlined!(map::<S>, (tile, len), |x| S::div(one, x)),
+            Activation::Abs => inlined!(map::<S>, (tile, len), |x| S::abs(x)),
+            Activation::Neg => inlined!(map::<S>, (tile, len), |x| math::neg::<S>(x)),
+            Activation::Square => inlined!(map::<S>, (tile, len), |x| S::mul(x, x)),
             Activation::CanonicalNan => {
                 let nan = S::splat(f32::from_bits(0x7fc0_0000));
-                map::<S>(tile, len, |x| S::select(S::eq(x, x), x, nan));
+                inlined!(map::<S>, (tile, len), |x| S::select(S::eq(x, x), x, nan));
             }
         }
     }
@@ -193,17 +193,17 @@ unsafe fn apply<S: Simd>(f: &Finish<'_>) {
                 Step::Activate(activation) => activate::<S>(f.tile, len, *activation),
                 Step::Affine { scale, shift } => {
                     let (scale, shift) = (S::splat(*scale), S::splat(*shift));
-                    map::<S>(f.tile, len, |x| S::madd(x, scale, shift));
+                    inlined!(map::<S>, (f.tile, len), |x| S::madd(x, scale, shift));
                 }
-                Step::Add(y) => zip::<S>(f, y, |x, y| S::add(x, y)),
-                Step::Sub(y) => zip::<S>(f, y, |x, y| S::sub(x, y)),
-                Step::SubFrom(y) => zip::<S>(f, y, |x, y| S::sub(y, x)),
-                Step::Mul(y) => zip::<S>(f, y, |x, y| S::mul(x, y)),
-                Step::Div(y) => zip::<S>(f, y, |x, y| S::div(x, y)),
-                Step::DivInto(y) => zip::<S>(f, y, |x, y| S::div(y, x)),
-                Step::Min(y) => zip::<S>(f, y, |x, y| nan_or::<S>(x, S::min(x, y))),
-                Step::Max(y) => zip::<S>(f, y, |x, y| nan_or::<S>(x, S::max(x, y))),
-                Step::PRelu(y) => zip::<S>(f, y, |x, y| S::select(S::gt(S::zero(), x), S::mul(x, y), x)),
+                Step::Add(y) => inlined!(zip::<S>, (f, y), |x, y| S::add(x, y)),
+                Step::Sub(y) => inlined!(zip::<S>, (f, y), |x, y| S::sub(x, y)),
+                Step::SubFrom(y) => inlined!(zip::<S>, (f, y), |x, y| S::sub(y, x)),
+                Step::Mul(y) => inlined!(zip::<S>, (f, y), |x, y| S::mul(x, y)),
+                Step::Div(y) => inlined!(zip::<S>, (f, y), |x, y| S::div(x, y)),
+                Step::DivInto(y) => inlined!(zip::<S>, (f, y), |x, y| S::div(y, x)),
+                Step::Min(y) => inlined!(zip::<S>, (f, y), |x, y| nan_or::<S>(x, S::min(x, y))),
+                Step::Max(y) => inlined!(zip::<S>, (f, y), |x, y| nan_or::<S>(x, S::max(x, y))),
+                Step::PRelu(y) => inlined!(zip::<S>, (f, y), |x, y| S::select(S::gt(S::zero(), x), S::mul(x, y), x)),
             }
         }
     }

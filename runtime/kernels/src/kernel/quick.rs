@@ -46,19 +46,19 @@ impl Quick {
         unsafe {
             match self.kind {
                 Kind::Store => {}
-                Kind::Relu => each::<S, N, M>(acc, |x| S::max(S::zero(), x)),
+                Kind::Relu => inlined!(each::<S, N, M>, (acc), |x| S::max(S::zero(), x)),
                 Kind::Clip { min, max } => {
                     let (min, max) = (S::splat(min), S::splat(max));
-                    each::<S, N, M>(acc, |x| math::clip::<S>(x, min, max));
+                    inlined!(each::<S, N, M>, (acc), |x| math::clip::<S>(x, min, max));
                 }
                 Kind::HardSwish { alpha, beta } => {
                     let (alpha, beta) = (S::splat(alpha), S::splat(beta));
-                    each::<S, N, M>(acc, |x| S::mul(x, math::hard_sigmoid::<S>(x, alpha, beta)));
+                    inlined!(each::<S, N, M>, (acc), |x| S::mul(x, math::hard_sigmoid::<S>(x, alpha, beta)));
                 }
             }
             if let Some((scale, shift)) = self.affine {
                 let (scale, shift) = (S::splat(scale), S::splat(shift));
-                each::<S, N, M>(acc, |x| S::madd(x, scale, shift));
+                inlined!(each::<S, N, M>, (acc), |x| S::madd(x, scale, shift));
             }
         }
     }

@@ -103,7 +103,7 @@ unsafe fn fold<S: Simd>(
 #[inline(always)]
 unsafe fn sum<S: Simd>(row: *const f32, cols: usize, f: impl Fn(S::V) -> S::V) -> f32 {
     // SAFETY: the caller's row.
-    unsafe { fold::<S>(row, cols, 0.0, f, |a, b| S::add(a, b), |a, b| a + b) }
+    unsafe { inlined!(fold::<S>, (row, cols, 0.0, f), |a, b| S::add(a, b), |a, b| a + b) }
 }
 
 /// The larger of two, NaN if either is.
@@ -130,13 +130,17 @@ fn min_scalar(a: f32, b: f32) -> f32 {
 #[inline(always)]
 unsafe fn max<S: Simd>(row: *const f32, cols: usize) -> f32 {
     // SAFETY: the caller's row.
-    unsafe { fold::<S>(row, cols, f32::NEG_INFINITY, |x| x, |a, b| max_nan::<S>(a, b), max_scalar) }
+    unsafe {
+        inlined!(fold::<S>, (row, cols, f32::NEG_INFINITY), |x| x, |a, b| max_nan::<S>(a, b), |a, b| max_scalar(a, b))
+    }
 }
 
 #[inline(always)]
 unsafe fn min<S: Simd>(row: *const f32, cols: usize) -> f32 {
     // SAFETY: the caller's row.
-    unsafe { fold::<S>(row, cols, f32::INFINITY, |x| x, |a, b| min_nan::<S>(a, b), min_scalar) }
+    unsafe {
+        inlined!(fold::<S>, (row, cols, f32::INFINITY), |x| x, |a, b| min_nan::<S>(a, b), |a, b| min_scalar(a, b))
+    }
 }
 
 /// `dst[c] = f(src[c], c)` along a row.
@@ -165,13 +169,13 @@ pub unsafe fn softmax<S: Simd>(m: &Rows) {
             let (src, dst) = (m.src.add(r * m.src_stride), m.dst.add(r * m.dst_stride));
             let top = max::<S>(src, m.cols);
             if top == f32::NEG_INFINITY {
-                map_row::<S>(src, dst, m.cols, |_, _, _| S::zero());
+                inlined!(map_row::<S>, (src, dst, m.cols), |_, _, _| S::zero());
                 continue;
             }
             let shift = S::splat(top);
-            map_row::<S>(src, dst, m.cols, |x, _, _| math::exp::<S>(S::sub(x, shift)));
-            let scale = S::splat(1.0 / sum::<S>(dst, m.cols, |x| x));
-            map_row::<S>(dst, dst, m.cols, |x, _, _| S::mul(x, scale));
+            inlined!(map_row::<S>, (src, dst, m.cols), |x, _, _| math::exp::<S>(S::sub(x, shift)));
+            let scale = S::splat(1.0 / inlined!(sum::<S>, (dst, m.cols), |x| x));
+            inlined!(map_row::<S>, (dst, dst, m.cols), |x, _, _| S::mul(x, scale));
         }
     }
 }
@@ -184,10 +188,10 @@ pub unsafe fn log_softmax<S: Simd>(m: &Rows) {
         unsafe {
             let (src, dst) = (m.src.add(r * m.src_stride), m.dst.add(r * m.dst_stride));
             let shift = S::splat(max::<S>(src, m.cols));
-            let total = sum::<S>(src, m.cols, |x| math::exp::<S>(S::sub(x, shift)));
+            let total = inlined!(sum::<S>, (src, m.cols), |x| math::exp::<S>(S::sub(x, shift)));
             // Lanes beyond a partial vector were e^(0 - max), but only lanes within the row were added.
             let log = math::log::<S>(S::splat(total));
-            map_row::<S>(src, dst, m.cols, |x, _, _| S::sub(S::sub(x, shift), log));
+            inlined!(map_row::<S>, (src, dst, m.cols), |x, _, _| S::sub(S::sub(x, shift), log));
         }
     }
 }
@@ -201,13 +205,13 @@ pub unsafe fn layer_norm<S: Simd>(n: &Norm) {
         // SAFETY: as for `softmax`; scale and shift are null or have `cols` floats.
         unsafe {
             let (src, dst) = (m.src.add(r * m.src_stride), m.dst.add(r * m.dst_stride));
-            let mean = S::splat(sum::<S>(src, m.cols, |x| x) / count);
-            let variance = sum::<S>(src, m.cols, |x| {
+            let mean = S::splat(inlined!(sum::<S>, (src, m.cols), |x| x) / count);
+            let variance = inlined!(sum::<S>, (src, m.cols), |x| {
                 let d = S::sub(x, mean);
                 S::mul(d, d)
             }) / count;
             let factor = S::splat(1.0 / (variance + n.epsilon).sqrt());
-            map_row::<S>(src, dst, m.cols, |x, c, lanes| {
+            inlined!(map_row::<S>, (src, dst, m.cols), |x, c, lanes| {
                 let mut y = S::mul(S::sub(x, mean), factor);
                 if !n.scale.is_null() {
                     y = S::mul(y, S::load_part(n.scale.add(c), lanes));
@@ -230,9 +234,9 @@ pub unsafe fn reduce_rows<S: Simd>(k: &Reduction) {
         unsafe {
             let src = m.src.add(r * m.src_stride);
             let y = match k.reduce {
-                Reduce::Sum => sum::<S>(src, m.cols, |x| x),
-                Reduce::Mean => sum::<S>(src, m.cols, |x| x) / m.cols as f32,
-                Reduce::SumSquare => sum::<S>(src, m.cols, |x| S::mul(x, x)),
+                Reduce::Sum => inlined!(sum::<S>, (src, m.cols), |x| x),
+                Reduce::Mean => inlined!(sum::<S>, (src, m.cols), |x| x) / m.cols as f32,
+                Reduce::SumSquare => inlined!(sum::<S>, (src, m.cols), |x| S::mul(x, x)),
                 Reduce::Max => max::<S>(src, m.cols),
                 Reduce::Min => min::<S>(src, m.cols),
             };
@@ -250,16 +254,28 @@ pub unsafe fn reduce_cols<S: Simd>(k: &Reduction) {
     // SAFETY: arithmetic only in the closures.
     unsafe {
         match k.reduce {
-            Reduce::Sum => fold_cols::<S>(&k.rows, 0.0, 1.0, |a, x| S::add(a, x), |a, b| S::add(a, b)),
+            Reduce::Sum => inlined!(fold_cols::<S>, (&k.rows, 0.0, 1.0), |a, x| S::add(a, x), |a, b| S::add(a, b)),
             Reduce::Mean => {
-                fold_cols::<S>(&k.rows, 0.0, k.rows.rows as f32, |a, x| S::add(a, x), |a, b| S::add(a, b));
+                inlined!(fold_cols::<S>, (&k.rows, 0.0, k.rows.rows as f32), |a, x| S::add(a, x), |a, b| S::add(a, b));
             }
-            Reduce::SumSquare => fold_cols::<S>(&k.rows, 0.0, 1.0, |a, x| S::madd(x, x, a), |a, b| S::add(a, b)),
+            Reduce::SumSquare => {
+                inlined!(fold_cols::<S>, (&k.rows, 0.0, 1.0), |a, x| S::madd(x, x, a), |a, b| S::add(a, b))
+            }
             Reduce::Max => {
-                fold_cols::<S>(&k.rows, f32::NEG_INFINITY, 1.0, |a, x| max_nan::<S>(a, x), |a, b| max_nan::<S>(a, b));
+                inlined!(
+                    fold_cols::<S>,
+                    (&k.rows, f32::NEG_INFINITY, 1.0),
+                    |a, x| max_nan::<S>(a, x),
+                    |a, b| max_nan::<S>(a, b)
+                );
             }
             Reduce::Min => {
-                fold_cols::<S>(&k.rows, f32::INFINITY, 1.0, |a, x| min_nan::<S>(a, x), |a, b| min_nan::<S>(a, b));
+                inlined!(
+                    fold_cols::<S>,
+                    (&k.rows, f32::INFINITY, 1.0),
+                    |a, x| min_nan::<S>(a, x),
+                    |a, b| min_nan::<S>(a, b)
+                );
             }
         }
     }
