@@ -1,0 +1,3 @@
+// The package `@pannier/runtime`, which lies in this folder of the assembled site.
+export { init, PannierError, State, Tensor } from "../runtime/index.js";
+export { WorkerSession } from "../runtime/worker.js";
