@@ -12,6 +12,7 @@ mod guest;
 mod models;
 mod setup;
 mod shell;
+mod site;
 mod steps;
 mod test;
 mod tour;
@@ -25,6 +26,9 @@ const USAGE: &str = "\
 cargo xtask VERB
 
   demo                 build, verify and run a signed bundle of a real model
+       --web              five of them in a page: names files, reads pictures, hears speech
+       --port N           where the page is served (default: a port that is free)
+       --open             open it in a browser
   test                 the fast tier: format, lints, docs, tests, generated documents
   test --all           the same, then slow tests, fuzz targets, no_std and wasm32 checks
        --fuzz-seconds N   how long each fuzz target runs (default 30)
@@ -63,8 +67,15 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     let mut options = Options { rest: rest.to_vec() };
     match verb.as_str() {
         "demo" => {
+            let web = options.flag("--web");
+            let port = options.number("--port")?;
+            let open = options.flag("--open");
             options.finish()?;
-            demo::run()
+            match web {
+                true => site::run(port.unwrap_or(0), open),
+                false if port.is_some() || open => bail!("`--port` and `--open` are for `--web`"),
+                false => demo::run(),
+            }
         }
         "test" => {
             let all = options.flag("--all");

@@ -6,10 +6,12 @@
 importScripts("site.js");
 
 const { version, files } = self.SITE;
+/** The page itself has two addresses. */
+const KEPT = ["", ...files];
 const PREFIX = "pannier-demo-";
 const NAME = PREFIX + version;
 /** The runtime is one of two builds: which one is known when the page asks for it. */
-const KEPT_WHEN_ASKED_FOR = /\/runtime\/wasm\/[^/]*\.wasm$/;
+const isRuntime = (url) => /\/runtime\/wasm\/[^/]*\.wasm$/.test(url);
 
 self.addEventListener("install", (event) => {
   event.waitUntil(install());
@@ -23,14 +25,18 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
-  if (KEPT_WHEN_ASKED_FOR.test(url.pathname)) event.respondWith(keptOrFetched(request));
+  if (isRuntime(url)) event.respondWith(keptOrFetched(event));
   else if (isOfTheSite(url)) event.respondWith(kept(request));
+});
+
+self.addEventListener("message", (event) => {
+  event.waitUntil(Promise.all(event.data.keep.filter(isRuntime).map(keep)));
 });
 
 async function install() {
   const cache = await caches.open(NAME);
   // Past the browser's own cache, which may hold files of another version.
-  await cache.addAll(files.map((file) => new Request(file, { cache: "reload" })));
+  await cache.addAll(KEPT.map((file) => new Request(file || "./", { cache: "reload" })));
   await self.skipWaiting();
 }
 
@@ -43,8 +49,7 @@ async function activate() {
 function isOfTheSite(url) {
   const scope = new URL(self.registration.scope);
   if (!url.pathname.startsWith(scope.pathname)) return false;
-  const path = url.pathname.slice(scope.pathname.length);
-  return path === "" || files.includes(path);
+  return KEPT.includes(url.pathname.slice(scope.pathname.length));
 }
 
 async function kept(request) {
@@ -52,12 +57,18 @@ async function kept(request) {
   return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
 }
 
-async function keptOrFetched(request) {
+async function keptOrFetched(event) {
   const cache = await caches.open(NAME);
-  const found = await cache.match(request);
+  const found = await cache.match(event.request);
   if (found !== undefined) return found;
-  const response = await fetch(request);
-  // Its stream is for the page; what is kept is a copy.
-  if (response.ok) await cache.put(request, response.clone()).catch(() => {});
+  const response = await fetch(event.request);
+  // The page need not wait until its copy is kept.
+  if (response.ok) event.waitUntil(cache.put(event.request, response.clone()));
   return response;
+}
+
+/** What the page has fetched without this worker. The browser still has it, so that little is sent a second time. */
+async function keep(url) {
+  const cache = await caches.open(NAME);
+  if ((await cache.match(url)) === undefined) await cache.add(url);
 }

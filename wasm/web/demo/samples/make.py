@@ -39,7 +39,7 @@ def till():
     sheet = Image.new("RGB", (460, 640), "#fbfaf6")
     draw = ImageDraw.Draw(sheet)
     ink = "#26282c"
-    draw.text((230, 62), "THE WICKER SHOP", font=font(42), fill=ink, anchor="mm")
+    draw.text((230, 62), "WICKERSHOP", font=font(42), fill=ink, anchor="mm")
     draw.text((230, 112), "Basket Lane 12", font=font(30), fill=ink, anchor="mm")
     rows = [("3 panniers", "81.00"), ("1 saddle strap", "14.50"), ("2 kg apples", "5.20"), ("Total", "100.70")]
     for number, (what, price) in enumerate(rows):

@@ -120,8 +120,6 @@ class SpeechPanel {
   #live(turn, heard) {
     if (turn !== this.#turn || heard === null) return;
     this.#frames.push(heard);
-    // As much as is seen and a little more, so that not every frame moves all of them.
-    if (this.#frames.length > 2 * LIVE_FRAMES) this.#frames.splice(0, LIVE_FRAMES);
     this.#plot.show(this.#frames, LIVE_FRAMES);
     this.#say(heard.probability);
     if (this.#frames.length % REFRESH_FRAMES === 1) this.#guard(() => this.#model.refresh());
@@ -164,7 +162,7 @@ class Listener {
 }
 
 function sentence(found) {
-  const seconds = (frame) => `${((frame * FRAME_MS) / 1000).toFixed(1)} s`;
+  const seconds = (frame) => `${((frame * FRAME_MS) / 1000).toFixed(1)}\u00a0s`;
   if (found.length === 0) return "Nobody speaks in it.";
   return `Speech ${found.map(([first, end]) => `from ${seconds(first)} to ${seconds(end)}`).join(", and ")}.`;
 }

@@ -84,7 +84,7 @@ export class Plot {
   #loudness(pen, { first, step, height }, colour) {
     for (let frame = first; frame < this.#frames.length; frame++) {
       const { probability, peak } = this.#frames[frame];
-      pen.fillStyle = colour(probability >= SPEECH ? "warm" : "line");
+      pen.fillStyle = colour(probability >= SPEECH ? "warm" : "faint");
       const tall = Math.max(1, peak * height * 0.9);
       pen.fillRect((frame - first) * step, (height - tall) / 2, Math.max(1, step * 0.8), tall);
     }

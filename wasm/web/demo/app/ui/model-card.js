@@ -1,4 +1,4 @@
-import { element, failure } from "./elements.js";
+import { element } from "./elements.js";
 import { count, duration, size } from "./format.js";
 
 const SOURCES = { network: "over the network", cache: "from this browser's cache", file: "from a file", memory: "from memory" };
@@ -16,18 +16,16 @@ export function modelCard(model) {
     status.textContent = stateOf(model);
     bar.hidden = model.state !== "loading";
     bar.value = model.progress?.totalBytes ? model.progress.loadedBytes / model.progress.totalBytes : 0;
-    if (model.state === "ready") body.replaceChildren(facts(model));
-    else if (model.state === "failed") body.replaceChildren(failure(model.error));
-    else body.replaceChildren();
+    body.replaceChildren(...(model.state === "ready" ? [facts(model)] : []));
   };
   model.addEventListener("change", draw);
   draw();
   return card;
 }
 
-function stateOf({ state, progress, isVerified, metadata }) {
+function stateOf({ state, progress, isVerified, metadata, error }) {
   if (state === "ready") return `version ${metadata.version}, ready`;
-  if (state === "failed") return "refused";
+  if (state === "failed") return `not loaded: ${error.code}`;
   if (state === "idle") return "loads when it is needed";
   if (progress === null) return "asking for it";
   if (progress.phase === "prepare") return "preparing";
