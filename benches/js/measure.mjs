@@ -1,7 +1,4 @@
-// What both programs here share: a case with its reference answer, the comparison, and the loop that measures.
-
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+// What all programs and pages here share: a case with its reference answer, the comparison, and the loop that measures.
 
 // V8 compiles a hot function twice, the second time in the background: what runs before that is done is not measured.
 const WARM_UP_MS = 1500;
@@ -20,14 +17,16 @@ export const ELEMENTS = {
   int64: { array: BigInt64Array, onnx: 7 },
 };
 
-/** `inputs` and `outputs` of a case that `peer.py case` wrote: `[{ name, dtype, shape, values }]`. */
-export function readCase(folder) {
-  const { inputs, outputs } = JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
-  const bytes = readFileSync(join(folder, "case.bin"));
+/**
+ * `inputs` and `outputs` of a case that `peer.py case` wrote: `[{ name, dtype, shape, values }]`.
+ *
+ * @param document what is in `case.json`
+ * @param {ArrayBuffer} bytes what is in `case.bin`
+ */
+export function parseCase({ inputs, outputs }, bytes) {
   const tensor = ({ name, dtype, shape, offset_bytes, size_bytes }) => {
     const { array } = ELEMENTS[dtype];
-    const own = bytes.buffer.slice(bytes.byteOffset + offset_bytes, bytes.byteOffset + offset_bytes + size_bytes);
-    return { name, dtype, shape, values: new array(own) };
+    return { name, dtype, shape, values: new array(bytes.slice(offset_bytes, offset_bytes + size_bytes)) };
   };
   return { inputs: inputs.map(tensor), outputs: outputs.map(tensor) };
 }

@@ -2,7 +2,8 @@
 // again and again, prints JSON. With `--validate`, only says whether this V8 takes the module.
 
 import { readFileSync } from "node:fs";
-import { ELEMENTS, check, measure, readCase } from "./measure.mjs";
+import { readCase } from "./case.mjs";
+import { ELEMENTS, check, measure } from "./measure.mjs";
 
 const SKIP_SELF_TEST = 2;
 

@@ -43,21 +43,23 @@ const HEADERS = {
   "permissions-policy": "camera=(self), microphone=(self), geolocation=()",
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
-  // Kept, but asked about each time: what is built anew is seen at once.
-  "cache-control": "no-cache",
 };
 
+/** Kept, but asked about each time: what is built anew is seen at once. */
+const ASK_EACH_TIME = "no-cache";
+
 /**
- * Serves a folder until `close` is called.
+ * Serves a folder until `close` is called. A file `NAME.br` beside `NAME` is the same in brotli, and sent to whoever takes that.
  *
  * @param {string} folder
- * @param {{ port?: number }} [options] 0: a port that is free
+ * @param {{ port?: number, cacheControl?: string }} [options] port 0 is one that is free
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serve(folder, { port = 0 } = {}) {
+export async function serve(folder, { port = 0, cacheControl = ASK_EACH_TIME } = {}) {
   const root = resolve(folder);
+  const common = { ...HEADERS, "cache-control": cacheControl };
   const server = createServer((request, response) => {
-    answer(root, request, response).catch(() => response.destroy());
+    answer(root, request, response, common).catch(() => response.destroy());
   });
   await new Promise((listening, failed) => {
     server.once("error", failed);
@@ -70,19 +72,21 @@ export async function serve(folder, { port = 0 } = {}) {
   return { url: `http://localhost:${server.address().port}/`, close };
 }
 
-async function answer(root, request, response) {
-  const end = (status, headers = {}) => response.writeHead(status, { ...HEADERS, ...headers }).end();
+async function answer(root, request, response, common) {
+  const end = (status, headers = {}) => response.writeHead(status, { ...common, ...headers }).end();
   if (request.method !== "GET" && request.method !== "HEAD") return end(405, { allow: "GET, HEAD" });
-  const file = await find(root, request.url);
-  if (file === null) return end(404);
+  const plain = await find(root, request.url);
+  if (plain === null) return end(404);
+  const file = (/\bbr\b/.test(request.headers["accept-encoding"]) && (await inBrotli(plain))) || plain;
   const etag = `"${file.size.toString(16)}-${Math.trunc(file.mtimeMs).toString(16)}"`;
-  const headers = { "content-type": TYPES[extname(file.path)] ?? "text/plain; charset=utf-8", etag, "accept-ranges": "bytes" };
+  const headers = { "content-type": TYPES[extname(plain.path)] ?? "text/plain; charset=utf-8", etag, "accept-ranges": "bytes" };
+  if (file !== plain) Object.assign(headers, { "content-encoding": "br", vary: "accept-encoding" });
   if (request.headers["if-none-match"] === etag) return end(304, headers);
   const range = part(request.headers, etag, file.size);
   if (range === null) return end(416, { "content-range": `bytes */${file.size}` });
   headers["content-length"] = range.end - range.start;
   if (range.isPart) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${file.size}`;
-  response.writeHead(range.isPart ? 206 : 200, { ...HEADERS, ...headers });
+  response.writeHead(range.isPart ? 206 : 200, { ...common, ...headers });
   if (request.method === "HEAD" || range.start === range.end) return response.end();
   createReadStream(file.path, { start: range.start, end: range.end - 1 })
     .on("error", () => response.destroy())
@@ -98,9 +102,16 @@ async function find(root, address) {
     return null;
   }
   if (path.includes("\0")) return null;
-  const place = join(root, normalize(path), path.endsWith("/") ? "index.html" : "");
-  const found = await stat(place).catch(() => null);
-  return found?.isFile() ? { path: place, size: found.size, mtimeMs: found.mtimeMs } : null;
+  return look(join(root, normalize(path), path.endsWith("/") ? "index.html" : ""));
+}
+
+function inBrotli({ path }) {
+  return look(`${path}.br`);
+}
+
+async function look(path) {
+  const found = await stat(path).catch(() => null);
+  return found?.isFile() ? { path, size: found.size, mtimeMs: found.mtimeMs } : null;
 }
 
 /** The bytes that are asked for: the whole file, one part of it, or `null` where there is no such part. */

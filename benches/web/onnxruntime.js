@@ -1,0 +1,13 @@
+import { InferenceSession, Tensor, env } from "../onnxruntime-web/ort.wasm.bundle.min.mjs";
+import { start } from "./page.js";
+
+start(async ({ model }) => {
+  // Pannier has one thread as well.
+  env.wasm.numThreads = 1;
+  const session = await InferenceSession.create(`../models/${model}.onnx`, { executionProviders: ["wasm"] });
+  return {
+    names: session.inputNames,
+    tensor: (type, values, shape) => new Tensor(type, values, shape),
+    run: (feeds) => session.run(feeds),
+  };
+});

@@ -1,0 +1,11 @@
+import { Session, Tensor } from "../runtime/index.js";
+import { start } from "./page.js";
+
+start(async ({ model, key }) => {
+  const session = await Session.create(`../models/${model}.pannier`, { trust: { keys: key }, cache: true });
+  return {
+    names: session.inputs.map(({ name }) => name),
+    tensor: (type, values, shape) => new Tensor(type, values, shape),
+    run: (feeds) => session.run(feeds),
+  };
+});
