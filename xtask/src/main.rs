@@ -34,8 +34,8 @@ cargo xtask VERB
        --fuzz-seconds N   how long each fuzz target runs (default 30)
   ci                   what a build server runs: `test` with the lock file frozen, then the no_std and wasm32 checks
   bench                compare with others on this machine; rewrites the tables in README.md
-       --only PART        peers (ONNX Runtime) or sandbox (V8, processes and others)
-       --rounds N         how often the sides take turns (default 5; sandbox 3)
+       --only PART        peers (ONNX Runtime), sandbox (V8, processes and others) or web (onnxruntime-web in a browser)
+       --rounds N         how often the sides take turns (default 5; sandbox and web 3)
        --table-only       rewrite the tables from benches/results without measuring
   docs                 rewrite the generated documents
        --check            fail if one of them is out of date

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bench::MODELS;
 use crate::environment::{self, root};
+use crate::setup::browser::Browser;
 use crate::setup::node;
 use crate::{models, shell, web};
 
@@ -21,12 +22,12 @@ const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" }
 const SAMPLE: &str = "runtime/bundle/src/bundle.rs";
 
 /// Endings of files that belong on a server.
-const SERVED: [&str; 9] = [".css", ".html", ".js", ".json", ".png", ".svg", ".wasm", ".wav", ".webmanifest"];
+const SERVED: [&str; 10] = [".css", ".html", ".js", ".json", ".mjs", ".png", ".svg", ".wasm", ".wav", ".webmanifest"];
 
 /// Assembles the site, serves it on this machine until it is interrupted, and shows it in a browser if that is wanted.
 pub fn run(port: u32, open: bool) -> Result<()> {
     eprintln!("The npm package, the packager and five signed bundles (the first build takes some minutes):");
-    let site = assemble(&[])?;
+    let site = assemble(&environment::build_packager("dev")?, &web::ensure(&[])?)?;
     let mut server = Command::new(node::ensure()?.program);
     server.arg(root().join("xtask/web/serve.mjs")).arg(site).arg(port.to_string());
     let mut server = server.stdout(Stdio::piped()).spawn().context("the server could not be started")?;
@@ -40,19 +41,29 @@ pub fn run(port: u32, open: bool) -> Result<()> {
     Ok(())
 }
 
-/// Assembles the site in the target folder, and returns where. `options` are Cargo's, for what is compiled for it.
-pub fn assemble(options: &[&str]) -> Result<PathBuf> {
+/// Assembles the site and tries it in a browser.
+pub fn check(packager: &Path, browser: &Browser, options: &[&str]) -> Result<()> {
+    let site = assemble(packager, &web::ensure(options)?)?;
+    let mut tests = Command::new(&browser.node);
+    tests.args(["--test", "--test-reporter=spec"]);
+    for name in ["parts", "server", "site"] {
+        tests.arg(root().join("tests/browser/demo").join(format!("{name}.test.mjs")));
+    }
+    tests.env("PANNIER_DEMO_SITE", site).env("PANNIER_NODE_PACKAGES", &browser.packages);
+    shell::run(tests.env("PANNIER_CHROMIUM", &browser.chromium))
+}
+
+/// Assembles the site of the npm package in a folder under the target folder, and returns where.
+fn assemble(packager: &Path, package: &Path) -> Result<PathBuf> {
     let folder = environment::target_dir()?.join("demo-site");
     let (work, site) = (folder.join("work"), folder.join("site"));
-    let package = web::ensure(options)?;
-    let packager = environment::build_packager("dev")?;
     if site.exists() {
         fs::remove_dir_all(&site).with_context(|| site.display().to_string())?;
     }
     copy(&root().join("wasm/web/demo"), &site)?;
-    copy(&package, &site.join("runtime"))?;
+    copy(package, &site.join("runtime"))?;
     copy_file(&root().join(SAMPLE), &site.join("samples/bundle.rs"))?;
-    build_bundles(&packager, &work, &site.join("bundles"))?;
+    build_bundles(packager, &work, &site.join("bundles"))?;
     list_files(&site)?;
     Ok(site)
 }
@@ -72,9 +83,9 @@ fn build_bundles(packager: &Path, work: &Path, folder: &Path) -> Result<()> {
         let config = models::lay_out(&models, model, &work.join(model))?;
         let built = work.join(format!("{model}.pannier"));
         let mut build = Command::new(packager);
-        build.arg("build").arg("--config").arg(config).arg("--sign").arg(&secret).args(["--quiet", "--json", "-o"]);
+        build.arg("build").arg("--config").arg(config).arg("--sign").arg(&secret);
         build.arg("--evaluate").arg(models.join(model).join("evaluation.npz"));
-        shell::output(build.arg(&built))?;
+        shell::run(build.arg("-o").arg(&built))?;
         let content = fs::read(&built).with_context(|| built.display().to_string())?;
         let size_bytes = content.len();
         // An address that names its content may be kept for ever.
@@ -116,7 +127,7 @@ fn digest(contents: &[Vec<u8>]) -> String {
 }
 
 /// Copies a folder, as far as it belongs on a server.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     for file in files_in(from)? {
         if SERVED.iter().any(|ending| file.ends_with(ending)) && !file.ends_with(".d.ts") {
             copy_file(&from.join(&file), &to.join(&file))?;
@@ -125,7 +136,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn copy_file(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file to a place in a folder that may not be there yet.
+pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }

@@ -9,7 +9,7 @@ use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
 use crate::setup::{fuzz, python, tool, wasm};
 use crate::steps::Steps;
-use crate::{docs, guest, models, shell, tour, web};
+use crate::{docs, guest, models, shell, site, tour, web};
 
 /// A target that has no standard library: whatever compiles for it needs none.
 const NO_STD_TARGET: &str = "x86_64-unknown-none";
@@ -108,6 +108,12 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
         }
         shell::run(&mut command)
     });
+    match (&packager, tools) {
+        (Some(packager), Some(tools)) => {
+            steps.step("the demo site in a browser", || site::check(packager, &tools.browser, locked));
+        }
+        _ => steps.skip("the demo site in a browser", "the packager or the browser is not there"),
+    }
 }
 
 /// The tests that are ignored otherwise, because they take long or need what takes long to install.

@@ -5,6 +5,7 @@
 
 mod machine;
 mod measure;
+mod pages;
 mod setting;
 pub mod table;
 
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::environment::root;
+use pages::Pages;
 use setting::{Bench, Web};
 
 /// The models, in the order of the tables.
@@ -27,18 +29,21 @@ pub enum Part {
     Peers,
     /// The sandbox, V8, and other ways to isolate a call.
     Sandbox,
+    /// The npm package and onnxruntime-web, in a browser and in Node.
+    Web,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Part; 2] = [Part::Peers, Part::Sandbox];
+    pub const ALL: [Part; 3] = [Part::Peers, Part::Sandbox, Part::Web];
 
     /// The part of this name.
     pub fn named(name: &str) -> Result<Part> {
         match name {
             "peers" => Ok(Part::Peers),
             "sandbox" => Ok(Part::Sandbox),
-            other => bail!("`{other}` is not a part of the bench: there are peers and sandbox"),
+            "web" => Ok(Part::Web),
+            other => bail!("`{other}` is not a part of the bench: there are peers, sandbox and web"),
         }
     }
 
@@ -46,6 +51,7 @@ impl Part {
         match self {
             Part::Peers => "bench",
             Part::Sandbox => "bench-sandbox",
+            Part::Web => "bench-web",
         }
     }
 
@@ -53,7 +59,13 @@ impl Part {
         match self {
             Part::Peers => "peers.json",
             Part::Sandbox => "sandbox.json",
+            Part::Web => "web.json",
         }
+    }
+
+    /// Whether it takes the measuring programs of `benches/src/bin`, which are slow to build.
+    fn takes_programs(self) -> bool {
+        !matches!(self, Part::Web)
     }
 
     fn results_path(self) -> PathBuf {
@@ -72,11 +84,12 @@ impl Part {
 pub fn run(only: Option<Part>, rounds: Option<u32>, table_only: bool) -> Result<()> {
     let parts = only.map_or(Part::ALL.to_vec(), |part| vec![part]);
     if !table_only {
-        let bench = Bench::set_up()?;
+        let bench = Bench::set_up(parts.iter().any(|part| part.takes_programs()))?;
         for part in &parts {
             let results = match part {
                 Part::Peers => peers(&bench, rounds.unwrap_or(5))?,
                 Part::Sandbox => sandbox(&bench, rounds.unwrap_or(3))?,
+                Part::Web => web(&bench, rounds.unwrap_or(3))?,
             };
             let path = part.results_path();
             fs::write(&path, format!("{results:#}\n")).with_context(|| path.display().to_string())?;
@@ -109,5 +122,17 @@ fn sandbox(bench: &Bench, rounds: u32) -> Result<Value> {
         "rounds": rounds,
         "compiling": measure::sandbox::compiling(bench)?,
         "models": measure::sandbox::models(bench, &web, rounds)?,
+    }))
+}
+
+fn web(bench: &Bench, rounds: u32) -> Result<Value> {
+    let pages = Pages::set_up(bench)?;
+    Ok(json!({
+        "machine": machine::describe()?,
+        "versions": machine::versions(bench)?,
+        "web_versions": machine::web_versions(&pages.web)?,
+        "browser": pages.browser_version()?,
+        "rounds": rounds,
+        "models": measure::web::models(bench, &pages, rounds)?,
     }))
 }

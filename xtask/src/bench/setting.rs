@@ -22,14 +22,16 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds the programs and the bundles.
-    pub fn set_up() -> Result<Bench> {
+    /// Builds the bundles, and the programs if they are wanted.
+    pub fn set_up(with_programs: bool) -> Result<Bench> {
         let python = python::ensure()?;
         let models = models::ensure()?;
         // The programs carry the guest.
         guest::ensure()?;
         let packager = environment::build_packager("dev")?;
-        shell::run(cargo().args(["build", "--release", "--package", "pannier-benches", "--bins"]))?;
+        if with_programs {
+            shell::run(cargo().args(["build", "--release", "--package", "pannier-benches", "--bins"]))?;
+        }
         // Kept: the criterion groups in benches/ open the same bundles.
         let work = cache()?.join("bench");
         if work.exists() {
@@ -73,6 +75,11 @@ impl Bench {
         let folder = self.work.join("cases").join(model);
         shell::output(self.peer().arg("case").arg(self.evaluation(model)).arg(&folder))?;
         Ok(folder)
+    }
+
+    /// Where the site lies that browsers open.
+    pub fn site(&self) -> PathBuf {
+        self.work.join("site")
     }
 
     /// Where the sandbox keeps what it compiled: empty at first, which makes compiling a measurement.

@@ -2,6 +2,7 @@
 
 pub mod peers;
 pub mod sandbox;
+pub mod web;
 
 use std::process::Command;
 

@@ -2,6 +2,7 @@
 
 mod peers;
 mod sandbox;
+mod web;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub fn render(part: Part) -> Result<String> {
     match part {
         Part::Peers => peers::render(&results),
         Part::Sandbox => sandbox::render(&results),
+        Part::Web => web::render(&results),
     }
 }
 
