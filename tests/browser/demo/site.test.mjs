@@ -109,6 +109,10 @@ test("files are named by their bytes", async () => {
 test("a dropped file is named, and its model says where it is from", async () => {
   await visit("file", async (page) => {
     assert.match(await card(page, "magika").innerText(), /loads when it is needed/);
+    await card(page, "magika").locator(".state").evaluate((state) => {
+      globalThis.states = [];
+      new MutationObserver(() => globalThis.states.push(state.textContent)).observe(state, { childList: true });
+    });
     const answer = await nameFile(page, () =>
       page.locator("#file [data-drop]").evaluate((zone) => {
         const dataTransfer = new DataTransfer();
@@ -118,6 +122,8 @@ test("a dropped file is named, and its model says where it is from", async () =>
     );
     assert.equal(await answer.getAttribute("data-label"), "toml");
     await card(page, "magika").locator("dd", { hasText: "ms" }).first().waitFor();
+    const states = (await page.evaluate(() => globalThis.states)).join("\n");
+    for (const state of [/asking for it/, /MB of 2\.6\sMB, signature checked, every part verified/, /preparing/, /testing itself/]) assert.match(states, state);
     const facts = await card(page, "magika").innerText();
     for (const fact of [/version 1\.0\.3, ready/, /this demo \(publisher\), [0-9a-f]{12}…/, /tract, (relaxed-simd|simd128)/, /over the network in/, /known answer/, /\sMB, of which weights/]) {
       assert.match(facts, fact);
