@@ -29,11 +29,15 @@ pub fn run(port: u32, open: bool) -> Result<()> {
     eprintln!("The npm package, the packager and five signed bundles (the first build takes some minutes):");
     let site = assemble(&environment::build_packager("dev")?, &web::ensure(&[])?)?;
     let mut server = Command::new(node::ensure()?.program);
-    server.arg(root().join("xtask/web/serve.mjs")).arg(site).arg(port.to_string());
+    server.arg(root().join("xtask/web/serve.mjs")).arg(&site).arg(port.to_string());
     let mut server = server.stdout(Stdio::piped()).spawn().context("the server could not be started")?;
     let mut url = String::new();
     BufReader::new(server.stdout.take().context("the server says nothing")?).read_line(&mut url)?;
-    println!("\nThe demo is at {} until you press Ctrl-C.", url.trim());
+    println!(
+        "\nThe demo is at {} until you press Ctrl-C. Any server can serve its files: {}",
+        url.trim(),
+        site.display()
+    );
     if open && !shell::succeeds(Command::new(OPENER).arg(url.trim())) {
         eprintln!("No browser could be opened: open that address yourself.");
     }

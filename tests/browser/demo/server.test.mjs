@@ -1,12 +1,12 @@
 // The server of the demo and of the bench.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { serve } from "../../../xtask/web/serve.mjs";
+import { POLICY, serve } from "../../../xtask/web/serve.mjs";
 
 let folder, server;
 before(async () => {
@@ -80,4 +80,11 @@ test("headers say what it is, which version, and what the page may do", async ()
   assert.equal((await ask("/ten.js", {}, "POST")).status, 405);
   const head = await ask("/ten.js", {}, "HEAD");
   assert.deepEqual([head.status, head.body, head.headers["content-length"]], [200, "", "10"]);
+});
+
+test("the page forbids itself the same, for servers that send no policy", () => {
+  const page = readFileSync(new URL("../../../wasm/web/demo/index.html", import.meta.url), "utf8");
+  const [, own] = /http-equiv="Content-Security-Policy"\s+content="([^"]*)"/.exec(page);
+  // This one counts in a header only.
+  assert.equal(`${own}; frame-ancestors 'none'`, POLICY);
 });

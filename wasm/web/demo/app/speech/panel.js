@@ -102,12 +102,19 @@ class SpeechPanel {
     this.#part("player").hidden = true;
     const listener = new Listener(this.#model);
     const frames = new Frames();
-    // One frame after the other, in the order in which they were heard.
+    // While the user is asked for the microphone, the model is loaded.
     let last = this.#model.session();
+    const stop = (error) => {
+      if (turn !== this.#turn) return;
+      this.#begin();
+      this.#part("segments").replaceChildren(failure(error));
+    };
+    last.catch(stop);
     const onSamples = (samples) => {
       for (const window of frames.push(samples)) {
+        // One after the other, in the order in which they were heard.
         last = last.then(() => (turn === this.#turn ? listener.hear(window) : null)).then((heard) => this.#live(turn, heard));
-        last.catch((error) => this.#guard(() => { this.#begin(); throw error; }));
+        last.catch(stop);
       }
     };
     const microphone = await Microphone.open(onSamples);
