@@ -35,7 +35,7 @@ impl Pages {
             browser: browser::ensure()?,
             site: bench.site(),
         };
-        copy(&root().join("benches/web"), &pages.site.join("web"))?;
+        copy(&root().join("benches/web/page"), &pages.site.join("web"))?;
         copy_file(&root().join("benches/js/measure.mjs"), &pages.site.join("js/measure.mjs"))?;
         copy(&pages.package, &pages.site.join("runtime"))?;
         for file in ONNXRUNTIME_WEB {

@@ -62,7 +62,8 @@ class TextPanel {
     this.#part("empty").hidden = true;
     this.#part("bar").hidden = false;
     this.#part("copy").hidden = true;
-    summary.textContent = "Looking at the picture.";
+    const isReady = this.#reader.models.every(({ state }) => state === "ready");
+    summary.textContent = isReady ? "Looking at the picture." : "Loading the models.";
     let shapes = [];
     const times = await this.#reader.read(file, {
       onPicture: (size) => show(figure, file, size),

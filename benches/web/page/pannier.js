@@ -1,5 +1,5 @@
 import { Session, Tensor } from "../runtime/index.js";
-import { start } from "./page.js";
+import { start } from "./common.js";
 
 start(async ({ model, key }) => {
   const session = await Session.create(`../models/${model}.pannier`, { trust: { keys: key }, cache: true });

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor, env } from "../onnxruntime-web/ort.wasm.bundle.min.mjs";
-import { start } from "./page.js";
+import { start } from "./common.js";
 
 start(async ({ model }) => {
   // Pannier has one thread as well.
