@@ -49,7 +49,7 @@ pub fn run(port: u32, open: bool) -> Result<()> {
 pub fn check(packager: &Path, browser: &Browser, options: &[&str]) -> Result<()> {
     let site = assemble(packager, &web::ensure(options)?)?;
     let mut tests = Command::new(&browser.node);
-    tests.args(["--test", "--test-reporter=spec"]);
+    tests.args(["--test", "--test-reporter=spec", "--test-timeout=300000"]);
     for name in ["parts", "server", "site"] {
         tests.arg(root().join("tests/browser/demo").join(format!("{name}.test.mjs")));
     }

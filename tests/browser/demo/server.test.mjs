@@ -20,7 +20,7 @@ before(async () => {
   server = await serve(join(folder, "site"));
 });
 after(async () => {
-  await server.close();
+  await server?.close();
   rmSync(folder, { recursive: true });
 });
 
