@@ -87,7 +87,7 @@ fn commands_and_what_they_answer() {
         ("verify notes.wasm --allow-unsigned", 0, "vouched for by nobody"),
         ("run notes.wasm notes.txt --key publisher.pub", 2, "self-contained"),
         ("run notes.wasm notes.txt --key publisher.pub --sandbox", 2, "self-contained"),
-        ("unpack notes.wasm --key publisher.pub -o unpacked", 2, "self-contained"),
+        ("unpack notes.wasm unpacked --key publisher.pub", 2, "self-contained"),
         ("verify notes.wasm --key publisher.pub --full", 0, "the digest of all of them matches"),
         ("verify notes.wasm --key publisher.pub --rebuild model.onnx", 2, "--rebuild is for bundles"),
         ("verify flipped.wasm --key publisher.pub", 13, "E_CORRUPT"),
