@@ -78,9 +78,11 @@ pub struct RunOptions<'a> {
     pub watch: Option<&'a dyn Watch>,
 }
 
-/// The engines of this build in order of preference.
+/// The engines of this build in order of preference: the fast and small one first, then the one that has every operator.
 fn engines() -> Vec<Arc<dyn Engine>> {
     vec![
+        #[cfg(feature = "executor")]
+        Arc::new(pannier_executor::Executor::new()),
         #[cfg(feature = "tract")]
         Arc::new(pannier_engine_tract::TractEngine::new()),
     ]
