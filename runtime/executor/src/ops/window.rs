@@ -48,6 +48,15 @@ impl Axis {
 /// Largest number of any attribute of a window: sums and products of two of them do not overflow.
 const MOST: i64 = 1 << 24;
 
+/// Largest size along one axis, of a window or of an operand: sums of a few of them do not overflow, on 32 bits either.
+const LARGEST: usize = usize::MAX >> 4;
+
+/// Elements from the first to the last that a window covers.
+fn extent(size: usize, kernel: usize, dilation: usize) -> Result<usize, String> {
+    let extent = kernel.checked_sub(1).map(|last| last.saturating_mul(dilation).saturating_add(1));
+    extent.filter(|extent| size.max(*extent) <= LARGEST).ok_or_else(|| "a dimension is too large or 0".to_string())
+}
+
 fn sizes(list: Option<&[i64]>, least: i64, name: &str) -> Result<Option<Vec<usize>>, Refusal> {
     let Some(list) = list else { return Ok(None) };
     let checked = list.iter().map(|value| match usize::try_from(*value) {
@@ -101,10 +110,7 @@ impl Window {
         let mut axes = Vec::with_capacity(rank);
         for index in 0..rank {
             let (size, stride, dilation) = (spatial[index], strides[index], dilations[index]);
-            if size > 1 << 40 || kernel[index] == 0 {
-                return Err("a dimension is too large or 0".into());
-            }
-            let extent = (kernel[index] - 1).saturating_mul(dilation).saturating_add(1);
+            let extent = extent(size, kernel[index], dilation)?;
             let (before, after) = match self.padding {
                 Padding::SameUpper | Padding::SameLower => {
                     let total = (size.div_ceil(stride).saturating_sub(1) * stride + extent).saturating_sub(size);
@@ -154,17 +160,19 @@ impl Window {
         let mut axes = Vec::with_capacity(rank);
         for index in 0..rank {
             let (size, stride, dilation) = (spatial[index], strides[index], dilations[index]);
-            if size > 1 << 32 || kernel[index] == 0 {
-                return Err("a dimension is too large or 0".into());
-            }
-            let extent = (kernel[index] - 1).saturating_mul(dilation).saturating_add(1);
+            let extent = extent(size, kernel[index], dilation)?;
             let full =
                 size.saturating_sub(1).saturating_mul(stride).saturating_add(extent).saturating_add(extra[index]);
+            if full > LARGEST {
+                return Err(format!("a result of {full} elements along one axis"));
+            }
             // `output_shape` may name all axes or the spatial ones.
             let wanted = output_shape.and_then(|shape| shape.get(shape.len().checked_sub(rank)? + index).copied());
             let wanted = match wanted {
                 Some(size) => Some(usize::try_from(size).map_err(|_| "output_shape is negative")?),
-                None if matches!(self.padding, Padding::SameUpper | Padding::SameLower) => Some(size * stride),
+                None if matches!(self.padding, Padding::SameUpper | Padding::SameLower) => {
+                    Some(size.saturating_mul(stride))
+                }
                 None => None,
             };
             let (before, after) = match wanted {
