@@ -158,8 +158,8 @@ pub struct PlaceArgs {
     /// Run in a sandbox (WebAssembly that can compute and nothing else), each run in a fresh instance
     #[arg(long)]
     pub sandbox: bool,
-    /// In the sandbox, give the same answers bit by bit on every machine; slower
-    #[arg(long, requires = "sandbox")]
+    /// Give the same answers bit by bit on every machine, natively and in the sandbox, where the engine can; slower
+    #[arg(long)]
     pub deterministic: bool,
     /// Most memory that the model may hold, for example 512MB [default: as the bundle says]
     #[arg(long, value_name = "SIZE", value_parser = values::parse_size)]

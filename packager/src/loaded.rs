@@ -20,12 +20,17 @@ use std::time::{Duration, Instant};
 #[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Loaded {
     /// In this process.
-    Native(Session),
+    Native {
+        /// The model.
+        session: Session,
+        /// Whether its engine is in deterministic mode.
+        deterministic: bool,
+    },
     /// In a sandbox, where each run has a fresh instance.
     Sandboxed {
         /// The model.
         model: SandboxedModel,
-        /// Whether its answers are the same bits on every machine.
+        /// Whether sandbox and engine are in deterministic mode.
         deterministic: bool,
     },
 }
@@ -40,17 +45,19 @@ pub struct Place {
     /// Which build of the guest, in the sandbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flavour: Option<&'static str>,
-    /// Whether the answers are the same bits on every machine, in the sandbox.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deterministic: Option<bool>,
+    /// Whether it was asked to give the same bits on every machine.
+    pub deterministic: bool,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.engine)?;
-        let Some(flavour) = self.flavour else { return Ok(()) };
-        let deterministic = if self.deterministic == Some(true) { ", deterministic" } else { "" };
-        write!(f, " in the sandbox ({flavour}{deterministic})")
+        match (self.flavour, self.deterministic) {
+            (Some(flavour), true) => write!(f, " in the sandbox ({flavour}, deterministic)"),
+            (Some(flavour), false) => write!(f, " in the sandbox ({flavour})"),
+            (None, true) => f.write_str(" (deterministic)"),
+            (None, false) => Ok(()),
+        }
     }
 }
 
@@ -101,20 +108,22 @@ impl Loaded {
             let model = sandbox::load(args, trust, printer)?;
             return Ok(Loaded::Sandboxed { model, deterministic: place.deterministic });
         }
+        let defaults = if place.deterministic { Options::deterministic() } else { Options::default() };
         let options = Options {
             watch: Some(Arc::new(OnCtrlC)),
             memory_bytes: place.max_memory,
             deadline: place.timeout,
-            ..Options::default()
+            ..defaults
         };
         let session = Session::from_source(input::bundle_source(&args.bundle)?, &trust, &options);
-        session.map(Loaded::Native).map_err(|error| Error::from(error).in_file(&args.bundle))
+        let session = session.map_err(|error| Error::from(error).in_file(&args.bundle))?;
+        Ok(Loaded::Native { session, deterministic: place.deterministic })
     }
 
     /// What the bundle says of itself.
     pub fn manifest(&self) -> &Manifest {
         match self {
-            Loaded::Native(session) => session.manifest(),
+            Loaded::Native { session, .. } => session.manifest(),
             Loaded::Sandboxed { model, .. } => model.manifest(),
         }
     }
@@ -122,7 +131,7 @@ impl Loaded {
     /// The lists of labels that the manifest's ports refer to.
     pub fn labels(&self) -> &[Vec<String>] {
         match self {
-            Loaded::Native(session) => session.labels(),
+            Loaded::Native { session, .. } => session.labels(),
             Loaded::Sandboxed { model, .. } => model.labels(),
         }
     }
@@ -133,7 +142,7 @@ impl Loaded {
     /// [`Error::Session`], [`Error::Sandbox`]: the inputs do not fit, a limit was exceeded, the run failed.
     pub fn step(&self, state: &mut State, inputs: Inputs<'_>) -> Result<Outputs, Error> {
         match self {
-            Loaded::Native(session) => Ok(session.step(state, inputs)?),
+            Loaded::Native { session, .. } => Ok(session.step(state, inputs)?),
             Loaded::Sandboxed { model, .. } => {
                 let options = RunOptions { watch: Some(Arc::new(OnCtrlC)), ..RunOptions::default() };
                 Ok(model.step_with(state, inputs, &options)?)
@@ -158,17 +167,17 @@ impl Loaded {
     /// What runs the model, and what it took to get there.
     pub fn report(&self) -> Report {
         match self {
-            Loaded::Native(session) => native_report(session),
+            Loaded::Native { session, deterministic } => native_report(session, *deterministic),
             Loaded::Sandboxed { model, deterministic } => sandbox::report(model, *deterministic),
         }
     }
 }
 
-fn native_report(session: &Session) -> Report {
+fn native_report(session: &Session, deterministic: bool) -> Report {
     let report = session.report();
     let pannier::LoadTimes { verify_ms, read_ms, prepare_ms, self_test_ms } = report.load;
     Report {
-        place: Place { engine: report.engine.to_owned(), target: "native", flavour: None, deterministic: None },
+        place: Place { engine: report.engine.to_owned(), target: "native", flavour: None, deterministic },
         load: vec![("verify", verify_ms), ("read", read_ms), ("prepare", prepare_ms), ("self_test", self_test_ms)],
         memory: Memory::Native {
             peak_bytes: report.memory.weight_bytes.saturating_add(report.memory.peak_bytes),

@@ -41,6 +41,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// The defaults, but with answers that are the same bits on every machine, natively and as WebAssembly, where the
+    /// engine that runs the graph promises it: the executor does, tract does not. It costs some speed.
+    pub fn deterministic() -> Options {
+        Options { engines: engines(true), ..Options::default() }
+    }
+
     pub(crate) fn begin(&self, step: LoadStep) {
         if let Some(on_step) = &self.on_step {
             on_step(step);
@@ -52,7 +58,7 @@ impl Default for Options {
     /// The engines of this build, the default limits, the self-test on, the system's clocks where there are any.
     fn default() -> Options {
         Options {
-            engines: engines(),
+            engines: engines(false),
             limits: Limits::default(),
             graph_limits: GraphLimits::default(),
             memory_bytes: None,
@@ -79,10 +85,14 @@ pub struct RunOptions<'a> {
 }
 
 /// The engines of this build in order of preference: the fast and small one first, then the one that has every operator.
-fn engines() -> Vec<Arc<dyn Engine>> {
+#[cfg_attr(not(feature = "executor"), expect(unused_variables, reason = "no other engine has a choice"))]
+fn engines(deterministic: bool) -> Vec<Arc<dyn Engine>> {
     vec![
         #[cfg(feature = "executor")]
-        Arc::new(pannier_executor::Executor::new()),
+        Arc::new(match deterministic {
+            true => pannier_executor::Executor::deterministic(),
+            false => pannier_executor::Executor::new(),
+        }),
         #[cfg(feature = "tract")]
         Arc::new(pannier_engine_tract::TractEngine::new()),
     ]

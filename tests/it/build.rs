@@ -406,7 +406,7 @@ fn bench_gives_the_promised_fields() {
         assert!(document["latency_ms"][field].as_f64().is_some_and(|ms| ms > 0.0), "{field}: {document}");
     }
     assert!(document["load_ms"].as_f64().is_some() && document["peak_bytes"].as_u64().is_some(), "{document}");
-    assert_eq!((&document["engine"], &document["runs"]), (&"tract".into(), &5.into()));
+    assert_eq!((&document["engine"], &document["runs"]), (&"executor".into(), &5.into()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Running the model on cases while it is built: from files, or made up.
 
+use super::engines::Engines;
 use super::golden;
 use crate::content::Case;
 use crate::error::Error;
@@ -118,7 +119,19 @@ pub fn references(case: &Case, outputs: &[Port], answers: Vec<Tensor>) -> Vec<Te
 ///
 /// # Errors
 /// [`Error::Interrupted`].
-pub fn made_up(prepared: &dyn Prepared, ports: &[Port]) -> Result<(Vec<Candidate>, Option<EngineError>), Error> {
+pub fn made_up(engines: &mut Engines, ports: &[Port]) -> Result<(Vec<Candidate>, Option<EngineError>), Error> {
+    // An engine that turns out to lack something is no refusal while there is another.
+    let outcome = engines.with_first(|prepared| match made_up_for(prepared, ports)? {
+        (found, Some(error @ EngineError::Unsupported { .. })) if found.is_empty() => Err(error.into()),
+        outcome => Ok(outcome),
+    });
+    match outcome {
+        Err(Error::Engine(error @ EngineError::Unsupported { .. })) => Ok((Vec::new(), Some(error))),
+        outcome => outcome,
+    }
+}
+
+fn made_up_for(prepared: &dyn Prepared, ports: &[Port]) -> Result<(Vec<Candidate>, Option<EngineError>), Error> {
     let mut refusal = None;
     let batch: Vec<&Dim> = ports.iter().filter_map(|port| port.shape.first()).collect();
     let sizes: &[usize] = match ports.iter().any(|port| port.shape.iter().any(|dim| matches!(dim, Dim::Symbol(_)))) {

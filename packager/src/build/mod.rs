@@ -5,6 +5,7 @@
 
 mod card;
 mod cases;
+mod engines;
 mod error;
 mod golden;
 mod ports;
@@ -22,15 +23,16 @@ use crate::config::Target;
 use crate::content::{CaseFile, Interface};
 use crate::error::Error;
 use crate::import::{self, ImportOptions, Imported};
-use crate::interrupt::{self, OnCtrlC};
+use crate::interrupt;
 use crate::measure::{self, Accuracy};
 use crate::sign::PrivateKey;
 use crate::standalone::{self, Part, StandaloneError};
 use crate::{input, units};
 use cases::{Candidate, RunLimits, Runner, made_up, references};
+use engines::Engines;
 use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility};
 use pannier_bundle::write::Sealed;
-use pannier_engine::{Engine, EngineError, Prepared, RunBudget};
+use pannier_engine::{EngineError, Prepared};
 use pannier_engine_tract::TractEngine;
 use pannier_graph::{Attribute, Body};
 use pannier_wasm_module::Kind;
@@ -74,15 +76,15 @@ pub fn build(
     progress: &mut dyn FnMut(Step, u64, u64),
 ) -> Result<Built, Error> {
     let started = Instant::now();
-    let engine = TractEngine::new();
     progress(Step::Import, 0, 0);
-    let mut imported = import_model(&target.source, &target.shapes, &target.constants, &engine)?;
+    let mut imported = import_model(&target.source, &target.shapes, &target.constants)?;
     let (inputs, outputs) = (std::mem::take(&mut imported.inputs), std::mem::take(&mut imported.outputs));
     let ports = ports::describe(inputs, outputs, &target.inputs, &target.outputs)?;
-    let prepared = prepare(&engine, &imported)?;
+    let mut engines = Engines::prepare(&imported.program)?;
 
     let mut warnings = Vec::new();
-    let mut measured = run_cases(target, &ports, &imported.source, &*prepared, progress)?;
+    let mut measured =
+        engines.with_first(|prepared| run_cases(target, &ports, &imported.source, prepared, progress))?;
     if let Some(accuracy) = &measured.accuracy {
         gate(target, accuracy)?;
         if accuracy.compared == 0 {
@@ -90,7 +92,7 @@ pub fn build(
         }
     }
     if measured.candidates.is_empty() {
-        let (candidates, refusal) = made_up(&*prepared, &ports.inputs)?;
+        let (candidates, refusal) = made_up(&mut engines, &ports.inputs)?;
         measured.origin = GoldenOrigin::MadeUp;
         warnings.push(match (candidates.is_empty(), refusal) {
             (false, _) => {
@@ -105,15 +107,16 @@ pub fn build(
         measured.candidates = candidates;
     }
     let weight_bytes = imported.program.sections.iter().map(|section| section.as_bytes().len() as u64).sum();
-    let golden = golden::select(&measured.candidates, weight_bytes, prepared.memory().peak_bytes);
+    let golden = golden::select(&measured.candidates, weight_bytes, engines.first().memory().peak_bytes);
+    warnings.extend(engines.disagreements(&imported.program, &golden, run_limits(target)));
     let origin = if golden.cases.is_empty() { GoldenOrigin::None } else { measured.origin };
     let golden_report = GoldenReport { cases: golden.cases.len(), origin };
     let envelope = Envelope {
-        peak_memory_bytes: peak_memory(target, &ports, &*prepared, !measured.candidates.is_empty())?,
+        peak_memory_bytes: peak_memory(target, &ports, engines.needed_bytes(), !measured.candidates.is_empty())?,
         weight_bytes,
         deadline_ms: target.deadline_ms,
     };
-    drop(prepared);
+    drop(engines);
 
     let mut manifest = Manifest {
         name: target.name.clone(),
@@ -186,23 +189,12 @@ pub fn build(
     Ok(Built { bundle, report })
 }
 
-fn import_model(
-    source: &Path,
-    shapes: &[NamedShape],
-    constants: &[NamedConstant],
-    engine: &TractEngine,
-) -> Result<Imported, Error> {
+fn import_model(source: &Path, shapes: &[NamedShape], constants: &[NamedConstant]) -> Result<Imported, Error> {
     let options = ImportOptions {
         shapes: shapes.iter().map(|shape| (shape.name.clone(), shape.dims.clone())).collect(),
         constants: constants.iter().map(|constant| (constant.name.clone(), constant.value.clone())).collect(),
     };
-    import::import(source, &options, engine).map_err(|error| Error::from(error).in_file(source))
-}
-
-fn prepare(engine: &TractEngine, imported: &Imported) -> Result<Box<dyn Prepared>, Error> {
-    let graph = &imported.program.graph;
-    engine.supports(graph).map_err(|nodes| EngineError::Unsupported { engine: engine.name(), nodes })?;
-    Ok(engine.prepare(&imported.program, &RunBudget { memory_bytes: None, watch: Some(&OnCtrlC) })?)
+    import::import(source, &options, &TractEngine::new()).map_err(|error| Error::from(error).in_file(source))
 }
 
 /// What running cases gave.
@@ -319,9 +311,7 @@ const MARGIN_PERCENT: u64 = 25;
 const PEAK_STEP_BYTES: u64 = 64 << 10;
 
 /// What the envelope states: what `packager.toml` says, or else what was measured, where shapes cannot change it.
-fn peak_memory(target: &Target, ports: &Ports, prepared: &dyn Prepared, measured: bool) -> Result<u64, BuildError> {
-    let memory = prepared.memory();
-    let needed_bytes = memory.weight_bytes.saturating_add(memory.peak_bytes);
+fn peak_memory(target: &Target, ports: &Ports, needed_bytes: u64, measured: bool) -> Result<u64, BuildError> {
     if let Some(stated_bytes) = target.peak_memory_bytes {
         return match stated_bytes >= needed_bytes {
             true => Ok(stated_bytes),

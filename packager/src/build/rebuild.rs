@@ -7,7 +7,6 @@ use crate::content::CONSTANT_OPTION;
 use crate::error::Error;
 use crate::{input, units};
 use pannier_bundle::{Source, Verified, decode_versioned};
-use pannier_engine_tract::TractEngine;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -47,7 +46,7 @@ pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuil
             });
         }
     }
-    let imported = import_model(model, &shapes, &constants, &TractEngine::new())?;
+    let imported = import_model(model, &shapes, &constants)?;
 
     let mut differences = Vec::new();
     manifest.source = imported.source;

@@ -99,7 +99,7 @@ pub fn report(model: &SandboxedModel, deterministic: bool) -> Report {
                 Flavour::RelaxedSimd => "relaxed-simd",
                 _ => "simd128",
             }),
-            deterministic: Some(deterministic),
+            deterministic,
         },
         load: vec![
             ("verify", load.verify_ms),

@@ -4,7 +4,7 @@ use super::*;
 use crate::commands::signatures;
 use crate::error::Error;
 use crate::{Context, input, interrupt, program, units};
-use pannier::{Options, Session, TractEngine};
+use pannier::{Options, Session};
 use pannier_bundle::manifest::{self, Manifest, Reproducibility};
 use pannier_bundle::trust::{self, Trust, Verdict};
 use pannier_bundle::{Source as _, Verified, decode_versioned};
@@ -77,7 +77,7 @@ pub fn gather(
         weights: weights(&graph),
         graph: operators(&graph),
         memory: memory(manifest),
-        engines: vec![preflight(&TractEngine::new(), &graph)],
+        engines: Options::default().engines.iter().map(|engine| preflight(&**engine, &graph)).collect(),
         golden,
         trust: trusted,
     };

@@ -189,7 +189,7 @@ fn a_bundle_is_verified_tested_and_run() {
     assert_eq!(session.labels(), [["cat", "dog"]]);
     assert_eq!(session.verdict().map(|verdict| verdict.is_trusted()), Some(false));
     let report = session.report();
-    assert_eq!((report.engine, report.rejected.len()), ("tract", 0));
+    assert_eq!((report.engine, report.rejected.len()), ("executor", 0));
     assert_eq!(report.self_test.map(|test| (test.cases, test.elements)), Some((1, 2)));
     assert!(report.load.total_ms() > 0.0 && report.memory.peak_bytes > 0, "{report:?}");
 

@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Config {
     /// Which build of the guest runs. Deterministic mode always takes [`Flavour::Simd128`].
     pub flavour: Flavour,
-    /// The same bits on every machine: the guest without relaxed SIMD, and every NaN in its canonical form. It costs a
-    /// few per cent of speed. What the model's engine promises is in its manifest.
+    /// The same bits on every machine: the guest without relaxed SIMD, every NaN in its canonical form, and the engine in its
+    /// deterministic mode, so that answers are those of [`pannier::Options::deterministic`], too. It costs some speed.
+    /// What the model's engine promises is in its manifest.
     pub deterministic: bool,
     /// Limits of every model; a model or a run may have stricter ones.
     pub limits: Limits,

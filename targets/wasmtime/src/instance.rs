@@ -26,6 +26,8 @@ const LAST_WORDS: Duration = Duration::from_millis(20);
 const FLAG_ALLOW_UNSIGNED: u32 = 1;
 /// `pannier_load`: do not run the golden cases.
 const FLAG_SKIP_SELF_TEST: u32 = 2;
+/// `pannier_load`: the engine in its deterministic mode.
+const FLAG_DETERMINISTIC: u32 = 4;
 
 /// An instance of the guest with a memory of its own.
 pub(crate) struct Instance {
@@ -42,6 +44,7 @@ pub(crate) struct Instance {
 /// How an instance loads a bundle.
 pub(crate) struct LoadArguments {
     pub(crate) self_test: bool,
+    pub(crate) deterministic: bool,
     /// What the host's policy leaves the model for weights and tensors, if it says anything.
     pub(crate) memory_bytes: Option<u64>,
 }
@@ -109,10 +112,11 @@ impl Instance {
         }
         self.write("room for the bundle", place, bundle)?;
         let skip = if arguments.self_test { 0 } else { FLAG_SKIP_SELF_TEST };
+        let deterministic = if arguments.deterministic { FLAG_DETERMINISTIC } else { 0 };
         let memory_bytes = arguments.memory_bytes.unwrap_or(0);
         // No keys, and the time is not known: trust is decided out here, where there is a clock.
         let (no_trust, time) = ((0_u32, 0_u32), 0_i64);
-        let flags = FLAG_ALLOW_UNSIGNED | skip;
+        let flags = FLAG_ALLOW_UNSIGNED | skip | deterministic;
         let parameters = (place, size, no_trust.0, no_trust.1, flags, time, memory_bytes);
         let status: u32 = self.call("pannier_load", parameters)?;
         self.succeeded(status)

@@ -51,7 +51,8 @@ pub(crate) fn load(
     times.verify_ms = ms(start);
 
     let policy_bytes = strictest(policies.map(|policy| policy.memory_bytes));
-    let arguments = LoadArguments { self_test: options.self_test, memory_bytes: policy_bytes };
+    let arguments =
+        LoadArguments { self_test: options.self_test, deterministic: inner.deterministic, memory_bytes: policy_bytes };
     let watch = Watch::start(Some(limits.load_deadline), options.watch.clone());
     let (memory, from_cache) = memory(inner, bundle, &arguments, &limits, &watch, &mut times)?;
 
@@ -142,7 +143,7 @@ impl Prepared {
 
 /// Stands for everything that an image depends on.
 fn key(inner: &Inner, bundle: &[u8], arguments: &LoadArguments) -> Key {
-    let flags = [u8::from(arguments.self_test)];
+    let flags = [u8::from(arguments.self_test), u8::from(arguments.deterministic)];
     let memory_bytes = arguments.memory_bytes.unwrap_or(0).to_le_bytes();
     Key::of(&[b"image", inner.code_key.bytes(), &Sha256::digest(bundle), &flags, &memory_bytes])
 }

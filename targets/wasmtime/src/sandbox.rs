@@ -49,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) ticker: Ticker,
     stop_flags: Arc<Free>,
     pub(crate) flavour: Flavour,
+    pub(crate) deterministic: bool,
     pub(crate) limits: Limits,
     pub(crate) files: Files,
     /// Stands for the guest, the compiler and its settings.
@@ -78,6 +79,7 @@ impl Sandbox {
             shell,
             base,
             flavour,
+            deterministic: config.deterministic,
             limits: config.limits.clone(),
             files,
             code_key,

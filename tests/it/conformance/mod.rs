@@ -10,6 +10,7 @@ pub mod subjects;
 
 use crate::support::Failures;
 use crate::support::tensors::compare;
+use pannier::Tensor;
 use rows::Row;
 use subjects::Subject;
 
@@ -32,6 +33,34 @@ fn every_row_gives_the_reference_answers_of_the_real_models() {
         rows::rows().iter().for_each(|row| check(row, &subject, &mut failures));
     }
     failures.assert_none();
+}
+
+#[test]
+fn deterministic_rows_give_the_same_bits_of_the_real_models() {
+    for name in subjects::REAL {
+        let subject = subjects::real(name);
+        let rows = rows::deterministic();
+        assert!(rows.len() > 1, "there is something to compare");
+        let mut expected: Vec<Vec<(String, Tensor)>> = Vec::new();
+        for row in rows {
+            let opened = row.runner.open(&subject.bundle, &subject.key).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let outputs: Result<Vec<_>, String> = subject.cases.iter().map(|case| opened.run(&case.inputs)).collect();
+            let outputs = outputs.unwrap_or_else(|why| panic!("{name}: {why}"));
+            if expected.is_empty() {
+                expected = outputs;
+                continue;
+            }
+            for ((ours, theirs), case) in outputs.iter().zip(&expected).zip(&subject.cases) {
+                let same = ours.iter().zip(theirs).all(|(a, b)| a.0 == b.0 && a.1.bytes() == b.1.bytes());
+                assert!(
+                    same && ours.len() == theirs.len(),
+                    "{name}, case `{}`: other bits on {}",
+                    case.name,
+                    row.target
+                );
+            }
+        }
+    }
 }
 
 /// Runs every case of a subject on a row, and the golden cases that are in the bundle itself.

@@ -3,7 +3,7 @@
 use super::in_browser::InBrowser;
 use super::subjects::Subject;
 use crate::support::sandbox;
-use pannier::{Engine, Executor, Options, PublicKey, Session, Tensor, TractEngine, Trust};
+use pannier::{Engine, Options, PublicKey, Session, Tensor, TractEngine, Trust};
 use pannier_engine::golden::Tolerance;
 use pannier_wasmtime::{LoadOptions, Sandbox, SandboxedModel};
 use std::sync::Arc;
@@ -62,6 +62,11 @@ impl Row {
     }
 }
 
+/// The rows whose answers are the same bits, whenever the executor runs the model.
+pub fn deterministic() -> Vec<Row> {
+    rows().into_iter().filter(|row| row.engine.starts_with("deterministic")).collect()
+}
+
 /// Every row.
 pub fn rows() -> Vec<Row> {
     vec![
@@ -74,19 +79,24 @@ pub fn rows() -> Vec<Row> {
         Row {
             engine: "executor, else tract",
             target: "native",
-            runner: Box::new(Native(vec![Arc::new(Executor::new()), Arc::new(TractEngine::new())])),
+            runner: Box::new(Native(Options::default().engines)),
             exceptions: &[],
         },
         Row {
             engine: "deterministic executor, else tract",
             target: "native",
-            runner: Box::new(Native(vec![Arc::new(Executor::deterministic()), Arc::new(TractEngine::new())])),
+            runner: Box::new(Native(Options::deterministic().engines)),
             exceptions: &[],
         },
-        Row { engine: "tract", target: "wasmtime", runner: Box::new(Sandboxed(sandbox::fast())), exceptions: &[] },
         Row {
-            engine: "tract",
-            target: "wasmtime, deterministic",
+            engine: "executor, else tract",
+            target: "wasmtime",
+            runner: Box::new(Sandboxed(sandbox::fast())),
+            exceptions: &[],
+        },
+        Row {
+            engine: "deterministic executor, else tract",
+            target: "wasmtime",
             runner: Box::new(Sandboxed(sandbox::deterministic())),
             exceptions: &[],
         },

@@ -94,7 +94,7 @@ fn commands_and_what_they_answer() {
         ("verify cut.wasm --key publisher.pub", 13, "E_TRUNCATED"),
         ("verify others.wasm --key publisher.pub", 13, "no section `pannier.signature`"),
         ("inspect others.wasm", 13, "packager build --format wasm"),
-        ("inspect notes.wasm", 0, "tract"),
+        ("inspect notes.wasm", 0, "executor"),
         ("inspect notes.component.wasm", 0, "pannier:model/packed"),
         ("inspect notes.wasm --key stranger.pub", 11, "NOT TRUSTED"),
         ("inspect notes.wasm --graph", 2, "for bundles"),

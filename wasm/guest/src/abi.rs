@@ -22,6 +22,7 @@ const FAILED: u32 = 1;
 /// Bits of `flags` of [`pannier_load`].
 const ALLOW_UNSIGNED: u32 = 1 << 0;
 const SKIP_SELF_TEST: u32 = 1 << 1;
+const DETERMINISTIC: u32 = 1 << 2;
 
 thread_local! {
     static GUEST: RefCell<Guest> = {
@@ -65,12 +66,13 @@ pub extern "C" fn pannier_load(
         let trust = text.and_then(|text| trust::from_text(&text, flags & ALLOW_UNSIGNED != 0));
         // Taken before anything can fail: the buffer is consumed whatever comes of it.
         let bundle = guest.take_bundle(bundle, bundle_size);
-        if flags & !(ALLOW_UNSIGNED | SKIP_SELF_TEST) != 0 {
+        if flags & !(ALLOW_UNSIGNED | SKIP_SELF_TEST | DETERMINISTIC) != 0 {
             return Err(Failure::usage(format!("flags {flags:#x} are not known")));
         }
         let options = LoadOptions {
             trust: trust?,
             self_test: flags & SKIP_SELF_TEST == 0,
+            deterministic: flags & DETERMINISTIC != 0,
             now_unix_s: Some(now_unix_s).filter(|now| *now > 0),
             memory_bytes: Some(memory_bytes).filter(|bytes| *bytes > 0),
         };

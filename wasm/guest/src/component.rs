@@ -136,8 +136,8 @@ fn load_options(trust: bundles::Trust, options: bundles::Options) -> Result<Load
         bundles::Trust::Policy(policy) => trust::from_policy(&policy)?,
         bundles::Trust::AllowUnsigned => Trust::AllowUnsigned,
     };
-    let bundles::Options { now_unix_s, memory_bytes, skip_self_test } = options;
-    Ok(LoadOptions { trust, self_test: !skip_self_test, now_unix_s, memory_bytes })
+    let bundles::Options { now_unix_s, memory_bytes, skip_self_test, deterministic } = options;
+    Ok(LoadOptions { trust, self_test: !skip_self_test, deterministic, now_unix_s, memory_bytes })
 }
 
 fn description(manifest: &Manifest) -> sessions::Description {

@@ -10,6 +10,8 @@ pub(crate) struct LoadOptions {
     pub(crate) trust: Trust,
     /// Whether the golden cases are run.
     pub(crate) self_test: bool,
+    /// Whether answers have to be the same bits as in deterministic mode elsewhere.
+    pub(crate) deterministic: bool,
     /// Seconds since 1970, for keys and policies that expire.
     pub(crate) now_unix_s: Option<u64>,
     /// Most memory that the session with one run in flight may hold, weights included, in bytes.
@@ -19,6 +21,7 @@ pub(crate) struct LoadOptions {
 impl LoadOptions {
     /// The session's options.
     pub(crate) fn session(&self) -> Options {
+        let defaults = if self.deterministic { Options::deterministic() } else { Options::default() };
         Options {
             memory_bytes: self.memory_bytes,
             self_test: self.self_test,
@@ -27,7 +30,7 @@ impl LoadOptions {
             // operator if need be. The session wants a clock before it takes a model with a deadline, and this one
             // never lets it pass.
             clock: Some(|| Duration::ZERO),
-            ..Options::default()
+            ..defaults
         }
     }
 }

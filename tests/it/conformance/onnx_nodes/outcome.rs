@@ -7,7 +7,10 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The expected answers.
-    Passed,
+    Passed {
+        /// The engine that gave them.
+        engine: String,
+    },
     /// Other answers. The worst that can happen.
     Wrong {
         /// Which output, and by how much.
@@ -41,14 +44,14 @@ impl Outcome {
 
     /// Whether the answers were right.
     pub fn passed(&self) -> bool {
-        matches!(self, Outcome::Passed)
+        matches!(self, Outcome::Passed { .. })
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Passed => f.write_str("passed"),
+            Outcome::Passed { engine } => write!(f, "passed ({engine})"),
             Outcome::Wrong { why } => write!(f, "wrong answer: {why}"),
             Outcome::Unsupported { reasons } => write!(f, "unsupported: {}", reasons.join("; ")),
             Outcome::Error { code, why } => write!(f, "{code}: {why}"),

@@ -50,7 +50,11 @@ fn agreement(folder: &Path) -> Outcome {
         Ok(found) => found,
         Err(outcome) => return outcome,
     };
-    let native = worker::session(bundle.clone()).and_then(|session| session.run(worker::views(&inputs)));
+    let mut engine = "";
+    let native = worker::session(bundle.clone()).and_then(|session| {
+        engine = session.report().engine;
+        session.run(worker::views(&inputs))
+    });
     let native: Result<worker::Named, (Code, String)> =
         native.map(|outputs| outputs.into_iter().collect()).map_err(|error| (error.code(), error.to_string()));
 
@@ -62,7 +66,7 @@ fn agreement(folder: &Path) -> Outcome {
         sandboxed.map(|outputs| outputs.into_iter().collect()).map_err(|error| (error.code(), error.to_string()));
 
     match (native, sandboxed) {
-        (Ok(native), Ok(sandboxed)) => worker::compare_all(&sandboxed, &native, worker::tolerance(folder)),
+        (Ok(native), Ok(sandboxed)) => worker::compare_all(engine, &sandboxed, &native, worker::tolerance(folder)),
         (Err((native, why)), Err((sandboxed, _))) if native == sandboxed => {
             Outcome::Error { code: native.to_string(), why }
         }

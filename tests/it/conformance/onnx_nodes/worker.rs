@@ -55,7 +55,7 @@ pub fn tolerance(folder: &Path) -> Tolerance {
 /// Builds, opens and runs one test.
 pub fn run(folder: &Path) -> Outcome {
     match answers(folder) {
-        Ok((outputs, expected)) => compare_all(&outputs, &expected, tolerance(folder)),
+        Ok(Answers { engine, outputs, expected }) => compare_all(engine, &outputs, &expected, tolerance(folder)),
         // The engine catches panics of its own; they are no less panics.
         Err(Outcome::Error { why, .. }) if why.contains("panicked") => Outcome::Crashed { why },
         Err(outcome) => outcome,
@@ -65,14 +65,20 @@ pub fn run(folder: &Path) -> Outcome {
 /// Tensors with their names.
 pub type Named = Vec<(String, Tensor)>;
 
+struct Answers {
+    engine: &'static str,
+    outputs: Named,
+    expected: Named,
+}
+
 /// The answers of the model, and those that are expected.
-fn answers(folder: &Path) -> Result<(Named, Named), Outcome> {
+fn answers(folder: &Path) -> Result<Answers, Outcome> {
     let session = session(bundle(folder)?).map_err(|error| session_refusal(&error))?;
     let inputs = inputs(folder)?;
     let graph = case::read_model(folder).graph.unwrap_or_default();
     let expected = read_all(folder, "output", graph.output.iter().map(|value| value.name.clone()))?;
     let outputs = session.run(views(&inputs)).map_err(|error| session_refusal(&error))?;
-    Ok((outputs.into_iter().collect(), expected))
+    Ok(Answers { engine: session.report().engine, outputs: outputs.into_iter().collect(), expected })
 }
 
 /// The model, packed and signed.
@@ -106,8 +112,8 @@ pub fn views(inputs: &Named) -> Inputs<'_> {
     inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect()
 }
 
-/// Whether every expected output is there and right.
-pub fn compare_all(outputs: &Named, expected: &Named, tolerance: Tolerance) -> Outcome {
+/// Whether every expected output is there and right. `engine` gave them.
+pub fn compare_all(engine: &str, outputs: &Named, expected: &Named, tolerance: Tolerance) -> Outcome {
     for (name, expected) in expected {
         let Some((_, output)) = outputs.iter().find(|(key, _)| key == name) else {
             return Outcome::Wrong { why: format!("no output `{name}`") };
@@ -116,7 +122,7 @@ pub fn compare_all(outputs: &Named, expected: &Named, tolerance: Tolerance) -> O
             return Outcome::Wrong { why: format!("output `{name}`: {why}") };
         }
     }
-    Outcome::Passed
+    Outcome::Passed { engine: engine.to_owned() }
 }
 
 /// The tensors of the test's files, named after the graph's values in order.

@@ -12,7 +12,7 @@ fn a_bundle_is_loaded_described_and_run() {
     let description = host.describe();
     assert_eq!(description["schema"], "pannier.dev/describe/v1");
     assert_eq!(description["name"], "twice");
-    assert_eq!(description["engine"], "tract");
+    assert_eq!(description["engine"], "executor");
     assert_eq!(description["labels"], serde_json::json!([["cat", "dog"]]));
     let x = serde_json::json!({
         "name": "x", "dtype": "float32", "onnx_type": 1, "shape": ["n", 2], "description": "", "labels": null, "state": null
