@@ -4,7 +4,7 @@ use super::cases::RunLimits;
 use crate::error::Error;
 use crate::interrupt::OnCtrlC;
 use pannier::Options;
-use pannier_engine::golden::{self, Golden};
+use pannier_engine::golden::{self, Golden, Tolerance};
 use pannier_engine::{Deadline, EngineError, Prepared, Program, RunBudget, STD_CLOCK, Watch};
 
 /// Engines that run a program, in the order in which sessions take them; at least one.
@@ -68,6 +68,21 @@ impl Engines {
     pub fn needed_bytes(&self) -> u64 {
         let memory = self.prepared.iter().map(|(_, prepared)| prepared.memory());
         memory.map(|memory| memory.weight_bytes.saturating_add(memory.peak_bytes)).max().unwrap_or(0)
+    }
+
+    /// Widens the tolerance of golden cases until all engines pass them, and says by how much. On made-up numbers a model
+    /// may do what it never does on real ones, for example divide by the standard deviation of equal numbers: then every
+    /// engine is right within the last digits that it computes with, and the answers still differ.
+    pub fn widen(&self, program: &Program, golden: &mut Golden, limits: RunLimits) -> Option<f32> {
+        let exact = golden.tolerance;
+        for factor in [1.0, 10.0, 100.0] {
+            golden.tolerance = Tolerance { absolute: exact.absolute * factor, relative: exact.relative * factor };
+            if self.disagreements(program, golden, limits).is_empty() {
+                return Some(factor).filter(|factor| *factor > 1.0);
+            }
+        }
+        golden.tolerance = exact;
+        None
     }
 
     /// Runs the golden cases on the engines after the first. What is worth telling of those that answer otherwise.

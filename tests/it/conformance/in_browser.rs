@@ -20,16 +20,22 @@ impl Runner for InBrowser {
         let name = "bundle.pannier";
         std::fs::write(chromium.folder.path().join(name), bundle).map_err(|error| error.to_string())?;
         let answer = chromium.ask(&json!({ "open": { "bundle": name, "key": key.to_pem() } }))?;
-        Ok(Box::new(InPage { session: answer["session"].clone() }))
+        let engine = answer["engine"].as_str().unwrap_or_default().to_owned();
+        Ok(Box::new(InPage { session: answer["session"].clone(), engine }))
     }
 }
 
 /// A session in the page.
 struct InPage {
     session: Value,
+    engine: String,
 }
 
 impl Opened for InPage {
+    fn engine(&self) -> String {
+        self.engine.clone()
+    }
+
     fn run(&self, inputs: &Named) -> Result<Named, String> {
         let inputs: Map<String, Value> = inputs.iter().map(|(name, tensor)| (name.clone(), encode(tensor))).collect();
         let mut answer = Chromium::get().ask(&json!({ "run": { "session": self.session, "inputs": inputs } }))?;

@@ -22,6 +22,9 @@ pub trait Runner {
 
 /// A bundle that is ready to run.
 pub trait Opened {
+    /// Name of the engine that was taken.
+    fn engine(&self) -> String;
+
     /// Runs once.
     ///
     /// # Errors
@@ -118,6 +121,10 @@ impl Runner for Native {
 }
 
 impl Opened for Session {
+    fn engine(&self) -> String {
+        self.report().engine.to_owned()
+    }
+
     fn run(&self, inputs: &Named) -> Result<Named, String> {
         let inputs: pannier::Inputs<'_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let outputs = Session::run(self, inputs).map_err(|error| error.to_string())?;
@@ -137,6 +144,10 @@ impl Runner for Sandboxed {
 }
 
 impl Opened for SandboxedModel {
+    fn engine(&self) -> String {
+        self.report().engine.clone()
+    }
+
     fn run(&self, inputs: &Named) -> Result<Named, String> {
         let inputs: pannier::Inputs<'_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let outputs = SandboxedModel::run(self, inputs).map_err(|error| error.to_string())?;
