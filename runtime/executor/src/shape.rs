@@ -8,6 +8,15 @@ pub(crate) fn len(shape: &[usize]) -> usize {
     shape.iter().fold(1usize, |len, dim| len.saturating_mul(*dim))
 }
 
+/// Sizes that somebody gives as integers. One beyond the address space saturates, which every limit refuses.
+pub(crate) fn sizes(values: &[i64]) -> Result<Vec<usize>, String> {
+    let size = |value: &i64| match *value {
+        ..0 => Err("a size is negative".to_string()),
+        value => Ok(usize::try_from(value).unwrap_or(usize::MAX)),
+    };
+    values.iter().map(size).collect()
+}
+
 /// Row-major strides in elements.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];

@@ -4,6 +4,7 @@ use super::cast::onnx_type;
 use super::elementwise::numbers;
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type, is_float};
 use crate::number::{Float, Integer, with_floats, with_integers};
+use crate::shape;
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use pannier_graph::{Attribute, Literal};
@@ -47,12 +48,6 @@ pub(crate) fn constant_of_shape(attributes: &Attributes<'_>) -> Result<Arc<dyn O
     Ok(Arc::new(Fill { literal, repeat: true }))
 }
 
-/// Sizes that somebody gives as integers.
-fn sizes(values: &[i64]) -> Result<Vec<usize>, Refusal> {
-    let sizes = values.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
-    sizes.map_err(|_| Refusal::Invalid("a size is negative".into()))
-}
-
 impl Operator for Fill {
     fn types(&self, _: &[Option<DType>]) -> Result<Vec<DType>, Refusal> {
         Ok(vec![self.literal.dtype])
@@ -60,7 +55,7 @@ impl Operator for Fill {
 
     fn shapes(&self, inputs: &Facts<'_>) -> Result<Vec<Vec<usize>>, Refusal> {
         if self.repeat {
-            return Ok(vec![sizes(&inputs.ints(0)?)?]);
+            return Ok(vec![shape::sizes(&inputs.ints(0)?)?]);
         }
         let shape = self.literal.shape.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
         Ok(vec![shape.map_err(|_| "a dimension is too large".to_string())?])
@@ -212,7 +207,7 @@ impl Operator for Window {
     }
 
     fn shapes(&self, inputs: &Facts<'_>) -> Result<Vec<Vec<usize>>, Refusal> {
-        Ok(vec![sizes(&[inputs.int(0)?])?])
+        Ok(vec![shape::sizes(&[inputs.int(0)?])?])
     }
 
     fn needs(&self) -> &'static [usize] {

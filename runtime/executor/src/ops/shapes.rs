@@ -160,9 +160,7 @@ impl Operator for Repeat {
     }
 
     fn shapes(&self, inputs: &Facts<'_>) -> Result<Vec<Vec<usize>>, Refusal> {
-        let (from, counts) = (inputs.shape(0)?, inputs.ints(1)?);
-        let counts = counts.iter().map(|count| usize::try_from(*count)).collect::<Result<Vec<_>, _>>();
-        let counts = counts.map_err(|_| "a size is negative".to_string())?;
+        let (from, counts) = (inputs.shape(0)?, shape::sizes(&inputs.ints(1)?)?);
         match self {
             Repeat::Expand => Ok(vec![shape::broadcast([from, &counts])?]),
             Repeat::Tile if counts.len() != from.len() => Err(Refusal::Invalid("repeats and rank differ".into())),

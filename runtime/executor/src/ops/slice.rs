@@ -98,10 +98,7 @@ impl Operator for Split {
         let from = inputs.shape(0)?;
         let axis = shape::axis(self.axis, from.len())?;
         let sizes = match inputs.ints_if_any(1)? {
-            Some(sizes) => {
-                let sizes = sizes.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
-                sizes.map_err(|_| "a part has a negative size".to_string())?
-            }
+            Some(sizes) => shape::sizes(&sizes)?,
             None => {
                 // Equal parts, the last one smaller.
                 let part = from[axis].div_ceil(self.results.max(1));
