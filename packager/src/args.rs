@@ -302,7 +302,8 @@ impl BuildFormat {
 #[command(after_help = "\
 Examples:
   packager inspect model.pannier
-  packager inspect model.pannier --key publisher.pub --html report.html")]
+  packager inspect model.pannier --key publisher.pub --html report.html
+  packager inspect model.pannier --key publisher.pub --plan")]
 pub struct InspectArgs {
     /// The bundle, or a self-contained .wasm; - for stdin
     #[arg(value_name = "BUNDLE")]
@@ -310,6 +311,9 @@ pub struct InspectArgs {
     /// List the nodes of the graph
     #[arg(long)]
     pub graph: bool,
+    /// Run the first golden case, and list the operators that the executor makes of the graph with their times
+    #[arg(long, conflicts_with_all = ["graph", "html"])]
+    pub plan: bool,
     /// Write a self-contained page with pictures; - for stdout
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

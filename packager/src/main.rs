@@ -46,8 +46,10 @@ fn print_schema(arguments: &[OsString]) -> Option<ExitCode> {
     }
     let found = Cli::command().ignore_errors(true).try_get_matches_from(arguments).ok()?;
     let printer = Printer::new(&GlobalArgs::default());
-    let (verb, _) = found.subcommand()?;
-    let result = match schemas::of(verb) {
+    let (verb, flags) = found.subcommand()?;
+    // The one flag with a document of its own.
+    let document = if verb == "inspect" && flags.get_flag("plan") { "plan" } else { verb };
+    let result = match schemas::of(document) {
         Some(schema) => printer.data(schema),
         None => Err(Error::usage(format!("`{verb}` has no JSON document"))),
     };

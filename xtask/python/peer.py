@@ -1,6 +1,7 @@
-"""The other side of `cargo xtask bench`: what ONNX Runtime and gzip make of a model.
+"""The other sides of `cargo xtask bench`: what ONNX Runtime, OpenVINO and gzip make of a model.
 
-    peer.py onnxruntime MODEL.onnx EVALUATION.npz SECONDS           one thread; prints JSON
+    peer.py onnxruntime MODEL.onnx EVALUATION.npz SECONDS THREADS   one session; prints JSON
+    peer.py openvino MODEL.onnx EVALUATION.npz SECONDS THREADS      the same; prints {"refused": ...} of a model that it does not load
     peer.py throughput MODEL.onnx EVALUATION.npz SECONDS THREADS    so many threads, a session of one thread each; prints JSON
     peer.py case EVALUATION.npz FOLDER                              writes the first case as case.json and case.bin
     peer.py gzip FILE                                               prints the size of FILE after gzip -9
@@ -8,11 +9,13 @@
 """
 
 import gzip
+import importlib
 import json
 import platform
 import sys
 import threading
 import time
+from importlib import metadata
 from pathlib import Path
 
 # As in benches/src/measure.rs.
@@ -34,34 +37,53 @@ def first_case(evaluation, side):
         return {name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)}
 
 
-def open_session(model):
+def open_onnxruntime(model, threads):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)
 
 
-def measure(model, evaluation, seconds):
-    import onnxruntime  # noqa: F401, loaded before memory is looked at
+def open_openvino(model, threads):
+    import openvino
 
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    return lambda inputs: request.infer(inputs, share_inputs=True)
+
+
+OPENERS = {"onnxruntime": open_onnxruntime, "openvino": open_openvino}
+
+
+def measure(engine, model, evaluation, seconds, threads):
+    importlib.import_module(engine)  # before memory is looked at
     inputs = first_case(evaluation, "in")
     # Modules and inputs are in memory: from here on, growth is the model's and the engine's.
     Path("/proc/self/clear_refs").write_text("5")
     resident = status_bytes("VmRSS:")
 
     started = time.perf_counter_ns()
-    session = open_session(model)
+    try:
+        run = OPENERS[engine](model, threads)
+    except RuntimeError as error:
+        return {"refused": str(error)}
     loaded = time.perf_counter_ns()
 
     latencies = []
     for _ in range(WARM_UP_RUNS):
-        session.run(None, inputs)
+        run(inputs)
     stop = time.perf_counter_ns() + int(seconds * 1e9)
     while len(latencies) < MIN_RUNS or (time.perf_counter_ns() < stop and len(latencies) < MAX_RUNS):
         start = time.perf_counter_ns()
-        session.run(None, inputs)
+        run(inputs)
         latencies.append((time.perf_counter_ns() - start) / 1e6)
     return {
         "load_ms": (loaded - started) / 1e6,
@@ -78,13 +100,13 @@ def throughput(model, evaluation, seconds, threads):
     gate = threading.Barrier(threads + 1)
 
     def work(index):
-        session = open_session(model)
+        run = open_onnxruntime(model, 1)
         for _ in range(WARM_UP_RUNS):
-            session.run(None, inputs)
+            run(inputs)
         gate.wait()
         stop = time.perf_counter() + seconds
         while time.perf_counter() < stop:
-            session.run(None, inputs)
+            run(inputs)
             counts[index] += 1
 
     workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
@@ -119,8 +141,8 @@ def write_case(evaluation, folder):
 
 def main():
     match sys.argv[1:]:
-        case ["onnxruntime", model, evaluation, seconds]:
-            print(json.dumps(measure(model, evaluation, float(seconds))))
+        case ["onnxruntime" | "openvino" as engine, model, evaluation, seconds, threads]:
+            print(json.dumps(measure(engine, model, evaluation, float(seconds), int(threads))))
         case ["throughput", model, evaluation, seconds, threads]:
             print(json.dumps(throughput(model, evaluation, float(seconds), int(threads))))
         case ["case", evaluation, folder]:
@@ -128,9 +150,8 @@ def main():
         case ["gzip", path]:
             print(len(gzip.compress(Path(path).read_bytes(), compresslevel=9, mtime=0)))
         case ["versions"]:
-            import onnxruntime
-
-            print(json.dumps({"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}))
+            versions = {name: metadata.version(name) for name in OPENERS}
+            print(json.dumps({**versions, "python": platform.python_version()}))
         case _:
             sys.exit(__doc__)
 

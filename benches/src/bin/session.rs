@@ -21,8 +21,10 @@ fn main() -> Result<()> {
         session.run(&model.case.inputs)?;
         Ok(())
     })?;
-    let times = session.report().load;
+    let report = session.report();
+    let times = report.load;
     let document = serde_json::json!({
+        "engine": report.engine,
         "load_ms": milliseconds(load),
         "load_steps_ms": {
             "verify": times.verify_ms,

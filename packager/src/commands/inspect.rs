@@ -13,12 +13,15 @@ use pannier_bundle::Trust;
 /// ends with that error.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Bundle`], [`Error::Graph`], [`Error::Write`].
+/// [`Error::Read`], [`Error::Bundle`], [`Error::Graph`], [`Error::Write`]; with `--plan`, [`Error::Engine`] as well.
 pub fn run(args: &InspectArgs, context: &Context) -> Result<(), Error> {
     if context.json && args.html.as_deref().is_some_and(output::is_stdout) {
         return Err(Error::usage("the JSON document and the page cannot both go to stdout; give --html FILE"));
     }
     let trust = input::trust(&args.trust)?;
+    if args.plan {
+        return plan(args, context);
+    }
     let source = BundleSource::open(&args.bundle)?;
     if let Some(file) = standalone::read_wasm(&source)? {
         return of_standalone(&file, trust.as_ref(), args, context);
@@ -36,6 +39,18 @@ pub fn run(args: &InspectArgs, context: &Context) -> Result<(), Error> {
         (None, false) => context.printer.data(report::screen(&found.inspection))?,
     }
     found.trust_error.map_or(Ok(()), Err)
+}
+
+/// What is run has to be trusted.
+fn plan(args: &InspectArgs, context: &Context) -> Result<(), Error> {
+    let trust = input::required_trust(&args.trust)?;
+    let bundle =
+        input::verify(input::open_source(BundleSource::open(&args.bundle)?, &args.bundle)?, &trust, &args.bundle)?;
+    let found = report::plan(&bundle, &args.bundle).map_err(|error| error.in_file(&args.bundle))?;
+    match context.json {
+        true => context.printer.json(&found),
+        false => context.printer.data(report::plan_screen(&found)),
+    }
 }
 
 /// A self-contained file has no graph any more, and so no pictures of it.

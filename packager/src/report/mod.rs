@@ -3,11 +3,13 @@
 pub(crate) mod gather;
 mod html;
 mod meaning;
+mod plan;
 pub(crate) mod text;
 mod treemap;
 
 pub use gather::{gather, tensors};
 pub use html::page;
+pub use plan::{PlanReport, plan, screen as plan_screen};
 pub use text::screen;
 
 use crate::commands::signatures::SignerEntry;

@@ -1,6 +1,6 @@
 //! JSON schemas of the documents that `--json` prints, one file each.
 
-/// The schema of a verb's document.
+/// The schema of a verb's document; `plan` is that of `inspect --plan`.
 pub fn of(verb: &str) -> Option<&'static str> {
     ALL.iter().find(|(name, _)| *name == verb).map(|(_, schema)| *schema)
 }
@@ -18,6 +18,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("init", include_str!("init.v1.json")),
     ("inspect", include_str!("inspect.v1.json")),
     ("key", include_str!("key.v1.json")),
+    ("plan", include_str!("plan.v1.json")),
     ("run", include_str!("run.v1.json")),
     ("sign", include_str!("sign.v1.json")),
     ("unpack", include_str!("unpack.v1.json")),

@@ -24,6 +24,7 @@ const LINES: &[(&str, &str)] = &[
     ("inspect", "inspect unsigned.pannier"),
     ("key", "key new other.pem --no-passphrase"),
     ("key", "key show publisher.pub"),
+    ("plan", "inspect model.pannier --key publisher.pub --plan"),
     ("run", "run model.pannier notes.txt --key publisher.pub"),
     ("run", "run model.pannier cases.npz --key publisher.pub"),
     ("run", "run model.pannier cases.npz --key publisher.pub --sandbox"),
@@ -35,7 +36,8 @@ const LINES: &[(&str, &str)] = &[
 
 fn schema_of(verb: &str) -> Value {
     let folder = temp_dir();
-    packager(folder.path(), [verb, "--json-schema"]).expect(0).json()
+    let words = if verb == "plan" { vec!["inspect", "--plan"] } else { vec![verb] };
+    packager(folder.path(), words.into_iter().chain(["--json-schema"])).expect(0).json()
 }
 
 #[test]

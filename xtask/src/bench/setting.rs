@@ -24,7 +24,7 @@ pub struct Bench {
 impl Bench {
     /// Builds the bundles, and the programs if they are wanted.
     pub fn set_up(with_programs: bool) -> Result<Bench> {
-        let python = python::ensure()?;
+        let python = python::ensure_for_bench()?;
         let models = models::ensure()?;
         // The programs carry the guest.
         guest::ensure()?;

@@ -15,17 +15,29 @@ const OLDEST_PYTHON: (u32, u32) = (3, 11);
 /// The environment with every package of `xtask/requirements.txt`. Returns its `python`.
 pub fn ensure() -> Result<PathBuf> {
     let python = ensure_bare()?;
-    let requirements = root().join("xtask/requirements.txt");
+    install(&python, "requirements")?;
+    Ok(python)
+}
+
+/// The same with every package of `xtask/requirements-bench.txt`.
+pub fn ensure_for_bench() -> Result<PathBuf> {
+    let python = ensure()?;
+    install(&python, "requirements-bench")?;
+    Ok(python)
+}
+
+/// Installs a list of packages, unless it is there.
+fn install(python: &Path, list: &str) -> Result<()> {
+    let requirements = root().join("xtask").join(list).with_extension("txt");
     let wanted = fs::read_to_string(&requirements).with_context(|| requirements.display().to_string())?;
     // A copy of the list is kept in the environment once it was installed: the same list is not installed twice.
-    let receipt = folder()?.join("requirements.installed.txt");
+    let receipt = folder()?.join(list).with_extension("installed.txt");
     if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted) {
-        eprintln!("  Python packages are installed in {}", folder()?.display());
-        return Ok(python);
+        eprintln!("  Python packages of {list}.txt are installed in {}", folder()?.display());
+        return Ok(());
     }
-    shell::run(pip(&python).arg("install").arg("--requirement").arg(&requirements))?;
-    fs::write(&receipt, wanted).with_context(|| receipt.display().to_string())?;
-    Ok(python)
+    shell::run(pip(python).arg("install").arg("--requirement").arg(&requirements))?;
+    fs::write(&receipt, wanted).with_context(|| receipt.display().to_string())
 }
 
 /// The environment with nothing but pip in it, which is enough to fetch models. Returns its `python`.

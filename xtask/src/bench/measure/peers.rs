@@ -1,4 +1,4 @@
-//! ONNX Runtime and this project's native runtime, on the same models and inputs.
+//! ONNX Runtime, OpenVINO and this project's native runtime, on the same models and inputs.
 
 use std::fs;
 use std::process::Command;
@@ -11,6 +11,11 @@ use crate::bench::MODELS;
 use crate::bench::setting::Bench;
 use crate::shell;
 
+/// The other engines, by their names for `peer.py`.
+const PEERS: [&str; 2] = ["onnxruntime", "openvino"];
+
+const THREADS: &str = "1";
+
 /// How long one process runs the model.
 const SECONDS_PER_ROUND: &str = "2";
 
@@ -21,23 +26,28 @@ pub fn models(bench: &Bench, rounds: u32) -> Result<Vec<Value>> {
 
 fn one(bench: &Bench, model: &str, rounds: u32) -> Result<Value> {
     let (onnx, evaluation, bundle) = (bench.onnx(model), bench.evaluation(model), bench.bundle(model));
-    let (mut peer, mut ours) = (Vec::new(), Vec::new());
+    let (mut peers, mut ours) = (PEERS.map(|_| Vec::new()), Vec::new());
     for round in 1..=rounds {
         eprintln!("  {model}, round {round} of {rounds}");
-        let mut onnxruntime = bench.peer();
-        onnxruntime.arg("onnxruntime").arg(&onnx).arg(&evaluation).arg(SECONDS_PER_ROUND);
-        peer.push(document(&mut onnxruntime)?);
+        for (peer, rounds) in PEERS.into_iter().zip(&mut peers) {
+            let mut command = bench.peer();
+            command.arg(peer).arg(&onnx).arg(&evaluation).args([SECONDS_PER_ROUND, THREADS]);
+            rounds.push(document(&mut command)?);
+        }
         ours.push(document(bench.program_on("session", model).arg(SECONDS_PER_ROUND))?);
     }
+    let [onnxruntime, openvino] = peers;
     let opening = document(bench.program("opening").arg(&bundle).arg(&bench.key))?;
     let mut ours_summary = summary(&ours)?;
+    ours_summary["engine"] = ours.first().map_or(Value::Null, |round| round["engine"].clone());
     for step in ["verify", "read", "prepare", "self_test"] {
         let steps: Vec<Value> = ours.iter().map(|round| round["load_steps_ms"].clone()).collect();
         ours_summary["load_steps_ms"][step] = json!(median(&numbers(&steps, step)?)?);
     }
     Ok(json!({
         "name": model,
-        "onnxruntime": summary(&peer)?,
+        "onnxruntime": summary(&onnxruntime)?,
+        "openvino": summary_if_loaded(&openvino)?,
         "pannier": ours_summary,
         "opening": opening,
         "size_bytes": {
@@ -51,6 +61,11 @@ fn one(bench: &Bench, model: &str, rounds: u32) -> Result<Value> {
 
 fn number(command: &mut Command) -> Result<u64> {
     Ok(shell::output(command)?.trim().parse()?)
+}
+
+/// As [`summary`]; null of an engine that does not load the model.
+fn summary_if_loaded(rounds: &[Value]) -> Result<Value> {
+    if rounds.iter().any(|round| round.get("refused").is_some()) { Ok(Value::Null) } else { summary(rounds) }
 }
 
 /// One side of one model over all rounds.

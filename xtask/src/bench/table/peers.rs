@@ -1,4 +1,4 @@
-//! The tables that compare with ONNX Runtime.
+//! The tables that compare with ONNX Runtime and OpenVINO.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,16 @@ use serde_json::Value;
 
 use super::{geometric_mean, latency, machine, ms, name, number, string};
 
+/// The engines, in the order of the columns.
+const SIDES: [&str; 3] = ["onnxruntime", "openvino", "pannier"];
+
 /// The tables as Markdown.
 pub fn render(results: &Value) -> Result<String> {
     let models = results["models"].as_array().context("no `models`")?;
     let mut text = String::new();
     speed(&mut text, models)?;
+    text.push('\n');
+    load(&mut text, models)?;
     text.push('\n');
     size(&mut text, models)?;
     text.push('\n');
@@ -23,28 +28,58 @@ pub fn render(results: &Value) -> Result<String> {
 
 fn speed(text: &mut String, models: &[Value]) -> Result<()> {
     text.push_str(
-        "| model | latency ms, least (median): ONNX Runtime | Pannier on tract | times as fast | load ms: ONNX Runtime | Pannier, without / with self-test | memory MB: ONNX Runtime | Pannier |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|\n",
+        "| model | latency ms, least (median): ONNX Runtime | OpenVINO | Pannier | times as fast as ONNX Runtime | as OpenVINO |\n\
+         |---|---:|---:|---:|---:|---:|\n",
     );
-    let mut ratios = Vec::new();
+    let mut ratios = [Vec::new(), Vec::new()];
     for model in models {
-        let (peer, ours) = (&model["onnxruntime"], &model["pannier"]);
-        let ratio = number(&peer["latency_ms"], "min")? / number(&ours["latency_ms"], "min")?;
-        ratios.push(ratio);
+        let ours = &model["pannier"];
+        write!(text, "| {}", name(model)?)?;
+        for side in SIDES {
+            let refused = model[side].is_null();
+            let cell = if refused { "does not load".into() } else { latency(&model[side]["latency_ms"])? };
+            write!(text, " | {cell}")?;
+        }
+        for (peer, ratios) in SIDES.into_iter().zip(&mut ratios) {
+            if model[peer].is_null() {
+                text.push_str(" |");
+                continue;
+            }
+            let ratio = number(&model[peer]["latency_ms"], "min")? / number(&ours["latency_ms"], "min")?;
+            ratios.push(ratio);
+            write!(text, " | {ratio:.2}")?;
+        }
+        text.push_str(" |\n");
+    }
+    let [onnxruntime, openvino] = ratios;
+    let means = [geometric_mean(&onnxruntime), geometric_mean(&openvino)];
+    writeln!(text, "| geometric mean | | | | {:.2} | {:.2} |", means[0], means[1])?;
+    Ok(())
+}
+
+fn load(text: &mut String, models: &[Value]) -> Result<()> {
+    text.push_str(
+        "| model | load ms: ONNX Runtime | OpenVINO | Pannier, without / with self-test | memory MB: ONNX Runtime | OpenVINO | Pannier |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for model in models {
+        let [peer, other, ours] = SIDES.map(|side| &model[side]);
+        let of_other =
+            |figure: &dyn Fn(&Value) -> Result<String>| if other.is_null() { Ok(String::new()) } else { figure(other) };
+        let memory = |side: &Value| Ok(format!("{:.1}", number(side, "peak_growth_bytes")? / 1e6));
         writeln!(
             text,
-            "| {} | {} | {} | {ratio:.2} | {} | {} / {} | {:.1} | {:.1} |",
+            "| {} | {} | {} | {} / {} | {} | {} | {} |",
             name(model)?,
-            latency(&peer["latency_ms"])?,
-            latency(&ours["latency_ms"])?,
             ms(number(peer, "load_ms")?),
+            of_other(&|side| Ok(ms(number(side, "load_ms")?)))?,
             ms(number(ours, "load_ms")? - number(&ours["load_steps_ms"], "self_test")?),
             ms(number(ours, "load_ms")?),
-            number(peer, "peak_growth_bytes")? / 1e6,
-            number(ours, "peak_growth_bytes")? / 1e6,
+            memory(peer)?,
+            of_other(&memory)?,
+            memory(ours)?,
         )?;
     }
-    writeln!(text, "| geometric mean | | | {:.2} | | | | |", geometric_mean(&ratios))?;
     Ok(())
 }
 
@@ -88,12 +123,12 @@ fn provenance(text: &mut String, results: &Value) -> Result<()> {
     let versions = &results["versions"];
     writeln!(
         text,
-        "Measured on: {}. ONNX Runtime {} (Python {}), tract {}, {}. One thread, batch 1, {} rounds in which the two took turns; load and \
-         memory are medians.",
+        "Measured on: {}. ONNX Runtime {}, OpenVINO {} (Python {}), {}. One thread, batch 1, binary32, {} rounds in which the sides took turns; \
+         load and memory are medians.",
         machine(results)?,
         string(versions, "onnxruntime")?,
+        string(versions, "openvino")?,
         string(versions, "python")?,
-        string(versions, "tract")?,
         string(versions, "rustc")?,
         number(results, "rounds")?,
     )?;
