@@ -21,6 +21,15 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`EngineError::Unsupported`], [`EngineError::InvalidGraph`], or a budget that cannot be kept.
     fn prepare(&self, program: &Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError>;
+
+    /// [`prepare`](Engine::prepare) for a caller that needs the program no more: an engine that keeps weights in a form of its own
+    /// can give the memory of the sections back while it reads them.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Engine::prepare).
+    fn prepare_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
+        self.prepare(&program, budget)
+    }
 }
 
 /// A graph made ready by one engine. Shared between threads; a run changes nothing in it.

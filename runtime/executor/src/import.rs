@@ -7,8 +7,9 @@ use crate::ir::{Constant, Id, Ir, Node, Op, Value, constant_of, facts};
 use crate::limits::{Going, Limits};
 use crate::ops::{self, Io, Operator, Refusal};
 use crate::view::{View, ViewMut};
-use pannier_engine::{DType, EngineError, Program, TensorView, Unsupported, size_bytes};
-use pannier_graph::{AlignedBytes, Attribute, Body, Encoding, Node as GraphNode, ValueId, Weight};
+use crate::weights::Weights;
+use pannier_engine::{DType, EngineError, TensorView, Unsupported, size_bytes};
+use pannier_graph::{AlignedBytes, Attribute, Body, Encoding, Graph, Node as GraphNode, Span, ValueId, Weight};
 use std::sync::Arc;
 
 /// Most bytes that a constant may have which is computed of smaller ones: more would be held for the plan's whole life.
@@ -41,15 +42,15 @@ pub(crate) struct Key {
 }
 
 /// Imports a program for inputs of these shapes and, where given, values.
-pub(crate) fn import(program: &Program, key: &Key, limits: &Limits<'_>) -> Result<Ir, Stop> {
-    let mut import =
-        Import { program, limits, ir: Ir::default(), ids: vec![None; program.graph.values.len()], depends: Vec::new() };
-    let body = &program.graph.body;
+pub(crate) fn import(graph: &Graph, weights: &Weights, key: &Key, limits: &Limits<'_>) -> Result<Ir, Stop> {
+    let (ir, ids) = (Ir::default(), vec![None; graph.values.len()]);
+    let mut import = Import { graph, weights, limits, ir, ids, folded_bytes: 0, depends: Vec::new() };
+    let body = &graph.body;
     for (index, input) in body.inputs.iter().enumerate() {
         let (Some(dtype), Some(shape)) = (input.dtype, key.shapes.get(index)) else {
             return Err(import.invalid("", format!("the input {index} has no type or shape")));
         };
-        let name = program.graph.value_name(input.value);
+        let name = graph.value_name(input.value);
         import.check_size(name, dtype, shape)?;
         let constant = key.values.get(index).and_then(Option::as_ref).map(|tensor| constant_of(&tensor.view()));
         let known = constant.is_some();
@@ -65,11 +66,14 @@ pub(crate) fn import(program: &Program, key: &Key, limits: &Limits<'_>) -> Resul
 }
 
 struct Import<'a> {
-    program: &'a Program,
+    graph: &'a Graph,
+    weights: &'a Weights,
     limits: &'a Limits<'a>,
     ir: Ir,
     /// By the graph's value.
     ids: Vec<Option<Id>>,
+    /// Bytes of constants that were computed.
+    folded_bytes: usize,
     /// By value of the `Ir`: inputs of the graph whose elements it is computed of.
     depends: Vec<Vec<usize>>,
 }
@@ -92,9 +96,8 @@ impl Import<'_> {
 
     fn resolve(&self, value: ValueId) -> Result<Id, Stop> {
         let found = usize::try_from(value.0).ok().and_then(|index| self.ids.get(index).copied().flatten());
-        found.ok_or_else(|| {
-            self.invalid("", format!("`{}` is used before it is defined", self.program.graph.value_name(value)))
-        })
+        found
+            .ok_or_else(|| self.invalid("", format!("`{}` is used before it is defined", self.graph.value_name(value))))
     }
 
     fn depend(&mut self, id: Id, mut inputs: Vec<usize>) {
@@ -125,26 +128,27 @@ impl Import<'_> {
     }
 
     fn weight(&mut self, weight: &Weight) -> Result<Id, Stop> {
-        let name = self.program.graph.value_name(weight.value).to_string();
+        let name = self.graph.value_name(weight.value).to_string();
         let unfit = || self.invalid(&name, "the weight's bytes do not fit its section, type or shape".into());
         let shape = weight.shape.iter().map(|dim| usize::try_from(*dim)).collect::<Result<Vec<_>, _>>();
         let shape = shape.map_err(|_| unfit())?;
         let constant = match weight.encoding {
-            Encoding::Raw => {
-                let section =
-                    usize::try_from(weight.data.section).ok().and_then(|index| self.program.sections.get(index));
-                let start = usize::try_from(weight.data.offset).ok();
-                let end = start.and_then(|start| start.checked_add(usize::try_from(weight.data.size_bytes).ok()?));
-                match (section, start, end) {
-                    (Some(section), Some(start), Some(end)) => Constant::section(section.clone(), start..end),
-                    _ => None,
-                }
+            Encoding::Raw => self.weights.constant(&weight.data),
+            _ => {
+                let parts: Vec<_> = weight.spans().map(|span| (*span, self.weights.constant(span))).collect();
+                let bytes = |span: &Span| {
+                    let (_, part) = parts.iter().find(|(other, _)| other == span)?;
+                    part.as_ref().map(Constant::bytes)
+                };
+                weight.decode(bytes).map(Constant::owned)
             }
-            _ => weight.decode(|span| self.program.bytes(span)).map(Constant::owned),
         };
         let constant = constant.ok_or_else(unfit)?;
-        // This also looks at alignment and at the bytes of booleans.
-        TensorView::new(weight.dtype, &shape, constant.bytes()).map_err(|_| unfit())?;
+        // Packed weights were looked at when they were packed. This also looks at alignment and at the bytes of booleans.
+        let fits = constant.is_turned() || TensorView::new(weight.dtype, &shape, constant.bytes()).is_ok();
+        if !fits || size_bytes(weight.dtype, &shape) != Some(constant.size_bytes()) {
+            return Err(unfit());
+        }
         let id = self.ir.constant(&name, weight.dtype, shape, constant);
         self.depend(id, Vec::new());
         Ok(id)
@@ -172,7 +176,7 @@ impl Import<'_> {
                 return Err(self.invalid(label(node), format!("there is no result {index}")));
             };
             self.check_size(label(node), *dtype, shape)?;
-            let id = self.ir.fresh(self.program.graph.value_name(*value), *dtype, shape.clone());
+            let id = self.ir.fresh(self.graph.value_name(*value), *dtype, shape.clone());
             self.define(*value, id)?;
             self.depend(id, depends.clone());
             outputs.push(Some(id));
@@ -201,16 +205,24 @@ impl Import<'_> {
         if !known || to > from.max(MOST_FOLDED_BYTES) {
             return Ok(false);
         }
+        self.folded_bytes = self.folded_bytes.saturating_add(to);
+        let list = self.ir.facts(inputs);
+        let scratch_bytes = operator.scratch_bytes(&facts(&list));
+        self.limits.check_tensor(label(node), self.folded_bytes.saturating_add(scratch_bytes))?;
+        let zeroed = |size: usize| AlignedBytes::try_zeroed(size).ok_or_else(|| self.limits.too_large("", size as u64));
         let mut results = Vec::with_capacity(outputs.len());
         for output in outputs {
-            results.push(output.map(|id| AlignedBytes::zeroed(self.ir.values[id].size_bytes())));
+            results.push(output.map(|id| zeroed(self.ir.values[id].size_bytes())).transpose()?);
         }
-        let list = self.ir.facts(inputs);
-        let mut scratch = AlignedBytes::zeroed(operator.scratch_bytes(&facts(&list)));
+        let mut scratch = zeroed(scratch_bytes)?;
         let views: Vec<Option<View<'_>>> = list
             .iter()
             .map(|fact| {
-                fact.map(|fact| View { dtype: fact.dtype, shape: fact.shape, bytes: fact.value.unwrap_or_default() })
+                fact.map(|fact| View {
+                    dtype: fact.dtype,
+                    shape: fact.shape,
+                    bytes: fact.value.map(Constant::bytes).unwrap_or_default(),
+                })
             })
             .collect();
         let mut slots: Vec<Option<ViewMut<'_>>> = results

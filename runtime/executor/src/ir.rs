@@ -5,55 +5,109 @@
 use crate::fused::Fused;
 use crate::ops::{Fact, Facts, Operator};
 use crate::view::View;
+use crate::weights::{Identity, Turned};
 use pannier_engine::{DType, TensorView};
-use pannier_graph::{AlignedBytes, Node as GraphNode};
+use pannier_graph::{AlignedBytes, Node as GraphNode, Span};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Index of a value.
 pub(crate) type Id = usize;
 
-/// The elements of a constant: bytes of its own, or a range of a section that others share.
+/// The elements of a constant.
 #[derive(Clone)]
 pub(crate) struct Constant {
-    bytes: Arc<AlignedBytes>,
-    range: Range<usize>,
+    source: Source,
+    /// The weight that it is.
+    span: Option<Span>,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// A range of bytes that others may share.
+    Bytes(Arc<AlignedBytes>, Range<usize>),
+    /// A weight that is kept in the form that a kernel reads.
+    Turned(Arc<Turned>),
 }
 
 impl Constant {
     pub(crate) fn owned(bytes: AlignedBytes) -> Constant {
+        Constant::shared(Arc::new(bytes))
+    }
+
+    pub(crate) fn shared(bytes: Arc<AlignedBytes>) -> Constant {
         let range = 0..bytes.len();
-        Constant { bytes: Arc::new(bytes), range }
+        Constant { source: Source::Bytes(bytes, range), span: None }
     }
 
     pub(crate) fn copy_from(bytes: &[u8]) -> Constant {
         Constant::owned(AlignedBytes::copy_from(bytes))
     }
 
-    /// A range of a section; `None` if it is not there.
-    pub(crate) fn section(bytes: Arc<AlignedBytes>, range: Range<usize>) -> Option<Constant> {
+    /// A weight as it was stored; `None` if the range is not there.
+    pub(crate) fn stored(bytes: Arc<AlignedBytes>, range: Range<usize>, span: Span) -> Option<Constant> {
         bytes.get(range.clone())?;
-        Some(Constant { bytes, range })
+        Some(Constant { source: Source::Bytes(bytes, range), span: Some(span) })
     }
 
+    pub(crate) fn turned(turned: Arc<Turned>, span: Span) -> Constant {
+        Constant { source: Source::Turned(turned), span: Some(span) }
+    }
+
+    /// The elements; of a weight that is kept in another form, they are made at the first call.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.bytes.get(self.range.clone()).unwrap_or_default()
+        match &self.source {
+            Source::Bytes(bytes, range) => bytes.get(range.clone()).unwrap_or_default(),
+            Source::Turned(turned) => turned.bytes(),
+        }
     }
 
-    /// Whether the bytes belong to this constant alone, and not to a section that holds more.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.range.len() == self.bytes.len()
+    pub(crate) fn size_bytes(&self) -> usize {
+        match &self.source {
+            Source::Bytes(_, range) => range.len(),
+            Source::Turned(turned) => turned.len(),
+        }
     }
 
-    /// The same, with bytes of its own.
+    /// Whether it is kept in another form.
+    pub(crate) fn is_turned(&self) -> bool {
+        matches!(self.source, Source::Turned(_))
+    }
+
+    /// The weight that it is, bit by bit.
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.span
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.span.map_or_else(|| Identity::computed(self.bytes()), Identity::Stored)
+    }
+
+    /// The allocation that holds the bytes, and its size.
+    pub(crate) fn allocation(&self) -> Option<(*const AlignedBytes, usize)> {
+        match &self.source {
+            Source::Bytes(bytes, _) => Some((Arc::as_ptr(bytes), bytes.len())),
+            Source::Turned(_) => None,
+        }
+    }
+
+    /// The same, in the form that it was stored in.
+    pub(crate) fn present(&self) -> Constant {
+        if self.is_turned() { self.detached() } else { self.clone() }
+    }
+
+    /// The same, with bytes of its own: not those of a section that holds more, nor those in another form.
     pub(crate) fn detached(&self) -> Constant {
-        if self.is_whole() { self.clone() } else { Constant::copy_from(self.bytes()) }
+        match &self.source {
+            Source::Bytes(bytes, range) if range.len() == bytes.len() => self.clone(),
+            _ => Constant::copy_from(self.bytes()),
+        }
     }
 }
 
 impl std::fmt::Debug for Constant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Constant({} bytes)", self.range.len())
+        write!(f, "Constant({} bytes)", self.size_bytes())
     }
 }
 
@@ -78,7 +132,7 @@ impl Value {
     }
 
     pub(crate) fn fact(&self) -> Fact<'_> {
-        Fact { dtype: self.dtype, shape: &self.shape, value: self.constant.as_ref().map(Constant::bytes) }
+        Fact { dtype: self.dtype, shape: &self.shape, value: self.constant.as_ref() }
     }
 
     /// The elements of a constant.
@@ -93,10 +147,7 @@ impl Value {
 
     /// The one number of a binary32 constant, whatever its rank.
     pub(crate) fn scalar(&self) -> Option<f32> {
-        match self.floats()? {
-            [value] => Some(*value),
-            _ => None,
-        }
+        if self.len() == 1 { self.floats()?.first().copied() } else { None }
     }
 
     /// The integers of a constant.

@@ -40,6 +40,7 @@ mod shape;
 mod strided;
 mod supports;
 mod view;
+mod weights;
 
 pub use plan::{Explanation, PlannedStep};
 pub use prepared::ExecutorPrepared;
@@ -47,6 +48,7 @@ pub use prepared::ExecutorPrepared;
 use pannier_engine::{Engine, EngineError, Prepared, Program, RunBudget, Unsupported};
 use pannier_graph::Graph;
 use pannier_kernels::Kernels;
+use weights::Weights;
 
 /// The engine's name in reports and errors.
 const NAME: &str = "executor";
@@ -74,7 +76,18 @@ impl Executor {
     /// Those of [`Engine::prepare`].
     pub fn compile(&self, program: &Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
         self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
-        ExecutorPrepared::new(program, self.kernels, budget)
+        ExecutorPrepared::new(&program.graph, self.kernels, budget, |more| Weights::of(program, more))
+    }
+
+    /// [`Executor::compile`] of a program that nobody else needs: its sections are given back while weights take the
+    /// form that the kernels read.
+    ///
+    /// # Errors
+    /// Those of [`Engine::prepare`].
+    pub fn compile_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
+        self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
+        let graph = program.graph.clone();
+        ExecutorPrepared::new(&graph, self.kernels, budget, |more| Weights::take(program, more))
     }
 }
 
@@ -95,5 +108,9 @@ impl Engine for Executor {
 
     fn prepare(&self, program: &Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
         Ok(Box::new(self.compile(program, budget)?))
+    }
+
+    fn prepare_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
+        Ok(Box::new(self.compile_owned(program, budget)?))
     }
 }

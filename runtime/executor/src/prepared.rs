@@ -3,10 +3,9 @@
 use crate::import::{Key, Stop, import};
 use crate::limits::Limits;
 use crate::passes::{self, Context};
-use crate::plan::{Explanation, Plan};
-use pannier_engine::{
-    EngineError, MemoryUse, Prepared, Program, RunBudget, Tensor, TensorView, Unsupported, check_inputs,
-};
+use crate::plan::{Arenas, Explanation, Plan};
+use crate::weights::Weights;
+use pannier_engine::{EngineError, MemoryUse, Prepared, RunBudget, Tensor, TensorView, Unsupported, check_inputs};
 use pannier_graph::{Dim, Graph};
 use pannier_kernels::Kernels;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,37 +21,46 @@ const MOST_STEERING: usize = 1024;
 pub struct ExecutorPrepared {
     graph: Arc<Graph>,
     /// `None` once no more plans will be made.
-    program: Option<Program>,
+    weights: Option<Weights>,
     kernels: Kernels,
     /// By input: whether plans turned out to need its values.
     steering: Vec<AtomicBool>,
     plans: Mutex<Vec<(Key, Arc<Plan>)>>,
+    /// Shared by all plans.
+    arenas: Arc<Arenas>,
 }
 
 impl ExecutorPrepared {
+    /// `weights` makes the weights, told whether plans for other shapes may follow the first one.
     pub(crate) fn new(
-        program: &Program,
+        graph: &Arc<Graph>,
         kernels: Kernels,
         budget: &RunBudget<'_>,
+        weights: impl FnOnce(bool) -> Weights,
     ) -> Result<ExecutorPrepared, EngineError> {
+        let fixed = fixed_shapes(graph);
         let mut prepared = ExecutorPrepared {
-            graph: program.graph.clone(),
-            program: Some(program.clone()),
+            graph: graph.clone(),
+            weights: Some(weights(fixed.is_none())),
             kernels,
-            steering: program.graph.body.inputs.iter().map(|_| AtomicBool::new(false)).collect(),
+            steering: graph.body.inputs.iter().map(|_| AtomicBool::new(false)).collect(),
             plans: Mutex::new(Vec::new()),
+            arenas: Arc::default(),
         };
-        if let Some(shapes) = prepared.fixed_shapes() {
+        if let Some(shapes) = fixed {
             let key = Key { values: vec![None; shapes.len()], shapes };
             match prepared.plan(&key, &Limits::new(budget)) {
                 Ok(mut plan) => {
-                    // There will be no other plan: the sections can go, but for what this one reads of them.
+                    // There will be no other plan: the weights can go, but for what this one reads of them.
+                    prepared.weights = None;
                     plan.detach();
-                    prepared.program = None;
                     prepared.keep(key, Arc::new(plan));
                 }
                 // The first run brings the values.
-                Err(Stop::NeedsInputs { inputs, .. }) => prepared.steer(&inputs),
+                Err(Stop::NeedsInputs { inputs, .. }) => {
+                    prepared.steer(&inputs);
+                    prepared.weights.iter_mut().for_each(Weights::expect_more_plans);
+                }
                 Err(Stop::Error(error)) => return Err(error),
             }
         }
@@ -79,21 +87,14 @@ impl ExecutorPrepared {
         self.plan_for(inputs, budget)?.run(inputs, budget, Some(observer))
     }
 
-    fn fixed_shapes(&self) -> Option<Vec<Vec<usize>>> {
-        let fixed = |dim: &Dim| match dim {
-            Dim::Fixed(size) => usize::try_from(*size).ok(),
-            Dim::Symbol(_) => None,
-        };
-        let inputs = self.graph.body.inputs.iter();
-        inputs.map(|input| input.shape.iter().flatten().map(fixed).collect()).collect()
-    }
-
     fn plan(&self, key: &Key, limits: &Limits<'_>) -> Result<Plan, Stop> {
         let gone = || EngineError::Failed { node: String::new(), reason: "there is no other plan".into() };
-        let program = self.program.as_ref().ok_or_else(gone)?;
-        let mut ir = import(program, key, limits)?;
-        passes::compile(&mut ir, &Context { kernels: self.kernels, limits: *limits })?;
-        Ok(Plan::new(ir, self.kernels, limits)?)
+        let weights = self.weights.as_ref().ok_or_else(gone)?;
+        let mut ir = import(&self.graph, weights, key, limits)?;
+        passes::compile(&mut ir, &Context { kernels: self.kernels, limits: *limits, weights })?;
+        let plan = Plan::new(ir, self.kernels, self.arenas.clone(), limits)?;
+        weights.settle();
+        Ok(plan)
     }
 
     fn steer(&self, inputs: &[usize]) {
@@ -166,11 +167,21 @@ impl Prepared for ExecutorPrepared {
     fn memory(&self) -> MemoryUse {
         let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let largest = |of: fn(&Plan) -> u64| plans.iter().map(|(_, plan)| of(plan)).max().unwrap_or(0);
-        let sections = self.program.iter().flat_map(|program| &program.sections).map(|section| section.len() as u64);
+        let mut held = self.weights.as_ref().map(Weights::allocations).unwrap_or_default();
+        plans.iter().for_each(|(_, plan)| held.extend(plan.allocations()));
         MemoryUse {
-            weight_bytes: sections.sum::<u64>() + largest(Plan::weight_bytes),
+            weight_bytes: held.values().map(|size_bytes| *size_bytes as u64).sum(),
             peak_bytes: largest(Plan::peak_bytes),
             planned: !plans.is_empty(),
         }
     }
+}
+
+/// The shapes of the inputs, if they have no symbols.
+fn fixed_shapes(graph: &Graph) -> Option<Vec<Vec<usize>>> {
+    let fixed = |dim: &Dim| match dim {
+        Dim::Fixed(size) => usize::try_from(*size).ok(),
+        Dim::Symbol(_) => None,
+    };
+    graph.body.inputs.iter().map(|input| input.shape.iter().flatten().map(fixed).collect()).collect()
 }

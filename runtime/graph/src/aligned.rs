@@ -7,31 +7,34 @@ use core::ops::Deref;
 /// Alignment of every weight, in bytes: one cache line, and the widest vector register.
 pub const ALIGNMENT_BYTES: usize = 64;
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C, align(64))]
-struct Line([u8; ALIGNMENT_BYTES]);
-
 /// Bytes that start at a multiple of [`ALIGNMENT_BYTES`].
-#[derive(Clone, Default)]
+///
+/// They lie in a longer buffer of plain bytes: memory of a stricter alignment cannot be shortened where it is.
+#[derive(Default)]
 pub struct AlignedBytes {
-    lines: Vec<Line>,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer before the first.
+    start: usize,
     size_bytes: usize,
 }
 
 impl AlignedBytes {
     /// A buffer of zeros.
     pub fn zeroed(size_bytes: usize) -> AlignedBytes {
-        let lines = vec![Line([0; ALIGNMENT_BYTES]); size_bytes.div_ceil(ALIGNMENT_BYTES)];
-        AlignedBytes { lines, size_bytes }
+        let buffer = if size_bytes == 0 { Vec::new() } else { vec![0; size_bytes + ALIGNMENT_BYTES - 1] };
+        AlignedBytes { start: first_aligned(&buffer), buffer, size_bytes }
     }
 
     /// A buffer of zeros, or `None` where there is no memory for it: for sizes that somebody else chose.
     pub fn try_zeroed(size_bytes: usize) -> Option<AlignedBytes> {
-        let len = size_bytes.div_ceil(ALIGNMENT_BYTES);
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(len).ok()?;
-        lines.resize(len, Line([0; ALIGNMENT_BYTES]));
-        Some(AlignedBytes { lines, size_bytes })
+        if size_bytes == 0 {
+            return Some(AlignedBytes::default());
+        }
+        let len = size_bytes.checked_add(ALIGNMENT_BYTES - 1)?;
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(len).ok()?;
+        buffer.resize(len, 0);
+        Some(AlignedBytes { start: first_aligned(&buffer), buffer, size_bytes })
     }
 
     /// A copy of `bytes`.
@@ -41,14 +44,44 @@ impl AlignedBytes {
         copy
     }
 
+    /// Keeps the first bytes and gives the memory of the others back. Does nothing if there are no more than that.
+    pub fn truncate(&mut self, size_bytes: usize) {
+        if size_bytes >= self.size_bytes {
+            return;
+        }
+        // The kept bytes may come to lie elsewhere when the buffer shrinks, and have room to be aligned again.
+        self.buffer.truncate(self.start + size_bytes);
+        self.buffer.resize(size_bytes + ALIGNMENT_BYTES - 1, 0);
+        self.buffer.shrink_to_fit();
+        let (from, to) = (self.start, first_aligned(&self.buffer));
+        if from != to {
+            self.buffer.copy_within(from..from + size_bytes, to);
+        }
+        (self.start, self.size_bytes) = (to, size_bytes);
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.lines).get(..self.size_bytes).unwrap_or_default()
+        self.buffer.get(self.start..self.start + self.size_bytes).unwrap_or_default()
     }
 
     /// The bytes, to write into.
     pub fn as_bytes_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.lines).get_mut(..self.size_bytes).unwrap_or_default()
+        self.buffer.get_mut(self.start..self.start + self.size_bytes).unwrap_or_default()
+    }
+}
+
+/// The first aligned place of a buffer that has one.
+fn first_aligned(buffer: &[u8]) -> usize {
+    match buffer.as_ptr().align_offset(ALIGNMENT_BYTES) {
+        start if start < ALIGNMENT_BYTES => start,
+        _ => 0,
+    }
+}
+
+impl Clone for AlignedBytes {
+    fn clone(&self) -> AlignedBytes {
+        AlignedBytes::copy_from(self.as_bytes())
     }
 }
 
@@ -69,5 +102,31 @@ impl AsMut<[u8]> for AlignedBytes {
 impl core::fmt::Debug for AlignedBytes {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "AlignedBytes({} bytes)", self.size_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_stay_aligned_and_the_same_when_they_are_cut() {
+        for size in [1usize, 63, 64, 1000, 300_000, 3_000_000] {
+            let mut bytes = AlignedBytes::zeroed(size);
+            bytes.as_bytes_mut().iter_mut().zip((0..251u8).cycle()).for_each(|(byte, value)| *byte = value);
+            for kept in [size + 1, size, size - 1, size / 2, size / 7, 0] {
+                bytes.truncate(kept);
+                assert_eq!(bytes.len(), kept.min(size));
+                assert!(bytes.iter().zip((0..251u8).cycle()).all(|(byte, value)| *byte == value), "{size}, {kept}");
+                assert!(bytes.is_empty() || (bytes.as_ptr() as usize).is_multiple_of(ALIGNMENT_BYTES));
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_is_aligned_too() {
+        let bytes = AlignedBytes::copy_from(&[1, 2, 3]);
+        assert_eq!((&*bytes.clone(), bytes.clone().as_ptr() as usize % ALIGNMENT_BYTES), (&[1, 2, 3][..], 0));
+        assert!(AlignedBytes::try_zeroed(usize::MAX).is_none() && AlignedBytes::zeroed(0).is_empty());
     }
 }

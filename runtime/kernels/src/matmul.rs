@@ -2,6 +2,7 @@
 
 use crate::error::{KernelError, long_enough, same};
 use crate::kernels::Kernels;
+use crate::packing::{Form, Packing};
 use crate::panels::{Panels, Part, Source, multiply};
 use crate::step::{self, Step};
 use crate::view::{View, ViewMut};
@@ -26,7 +27,7 @@ pub struct MatMul {
     kernels: Kernels,
     k: usize,
     n: usize,
-    panels: Panels,
+    pub(crate) panels: Panels,
 }
 
 impl Kernels {
@@ -72,11 +73,17 @@ impl MatMul {
         self.panels.len()
     }
 
+    /// The form of the packed matrix. `transposed`: B will be given as `[n, k]`.
+    pub fn packing(&self, transposed: bool) -> Packing {
+        let form = if transposed { Form::Transposed } else { Form::Matrix };
+        Packing { form, panels: self.panels, groups: 1, taps: 1, inputs: self.k, outputs: self.n }
+    }
+
     /// Packs B (`[k, n]`) and a bias per column.
     ///
     /// # Errors
     ///
-    /// `Size`, `TooShort`: B, bias or `packed` do not have the right shape.
+    /// `Size`: B, bias or `packed` do not have the right shape.
     pub fn pack(&self, b: View<'_>, bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
         same("rows of B", self.k, b.rows())?;
         same("columns of B", self.n, b.cols())?;
@@ -105,18 +112,8 @@ impl MatMul {
         if let Some(bias) = bias {
             same("bias", self.n, bias.len())?;
         }
-        self.pack_with(|n| bias.map_or(0.0, |bias| bias[n]), packed, at)
-    }
-
-    /// Packs a bias and a matrix given by their elements.
-    pub(crate) fn pack_with(
-        &self,
-        bias: impl Fn(usize) -> f32,
-        packed: &mut [f32],
-        at: impl Fn(usize, usize) -> f32,
-    ) -> Result<(), KernelError> {
         same("packed matrix", self.packed_len(), packed.len())?;
-        self.panels.pack(packed, bias, at);
+        self.panels.pack(packed, |n| bias.map_or(0.0, |bias| bias[n]), at);
         Ok(())
     }
 

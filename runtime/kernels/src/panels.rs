@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// How `n` columns are cut into panels. Panels are as even as possible: 64 columns of 16 lanes are 32 + 32, not 48 + 16.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Panels {
     n: usize,
     k: usize,
@@ -38,6 +38,11 @@ impl Panels {
         self.count
     }
 
+    /// Floats in a vector.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
     /// Floats of all panels.
     pub fn len(&self) -> usize {
         self.first_column(self.count) * (self.k + 1)
@@ -59,21 +64,34 @@ impl Panels {
 
     /// Writes bias and matrix; `at(k, n)` gives an element. Columns beyond `n` are zero.
     pub fn pack(&self, out: &mut [f32], bias: impl Fn(usize) -> f32, at: impl Fn(usize, usize) -> f32) {
-        let mut out = out.iter_mut();
+        self.rows(|row, columns, place| {
+            let (inside, beyond) = out[place].split_at_mut(columns.len());
+            for (slot, column) in inside.iter_mut().zip(columns) {
+                *slot = match row.checked_sub(1) {
+                    None => bias(column),
+                    Some(k) => at(k, column),
+                };
+            }
+            beyond.fill(0.0);
+        });
+    }
+
+    /// Hands every element of the matrix back.
+    pub fn unpack(&self, packed: &[f32], mut each: impl FnMut(usize, usize, f32)) {
+        self.rows(|row, columns, place| {
+            let Some(k) = row.checked_sub(1) else { return };
+            packed[place].iter().zip(columns).for_each(|(value, column)| each(k, column, *value));
+        });
+    }
+
+    /// Every row of every panel, that of the biases first: its columns of B, and its place, which may be longer.
+    fn rows(&self, mut visit: impl FnMut(usize, Range<usize>, Range<usize>)) {
+        let mut place = 0;
         for p in 0..self.count {
-            let start = self.first_column(p);
-            let end = start + self.vectors(p) * self.lanes;
+            let (start, width) = (self.first_column(p), self.vectors(p) * self.lanes);
             for row in 0..=self.k {
-                for column in start..end {
-                    let Some(slot) = out.next() else { return };
-                    *slot = if column >= self.n {
-                        0.0
-                    } else if row == 0 {
-                        bias(column)
-                    } else {
-                        at(row - 1, column)
-                    };
-                }
+                visit(row, start..(start + width).min(self.n), place..place + width);
+                place += width;
             }
         }
     }

@@ -11,7 +11,8 @@ use pannier_kernels::{Kernels, Operand, Step};
 /// One direction of an LSTM with the standard's default activations.
 ///
 /// Operands: the sequence `[steps, batch, input]`; packed W with its bias; packed R with its bias; the first hidden state
-/// and the first cell state `[1, batch, hidden]`, either may be absent. Results: `[steps, 1, batch, hidden]`, the last
+/// and the first cell state `[1, batch, hidden]`, either may be absent. Before weights are packed each has its bias, or none,
+/// behind it. Results: `[steps, 1, batch, hidden]`, the last
 /// hidden state and the last cell state.
 #[derive(Debug, Clone)]
 pub(crate) struct Lstm {
@@ -23,6 +24,7 @@ pub(crate) struct Lstm {
     pub(crate) steps: usize,
     pub(crate) batch: usize,
     pub(crate) reverse: bool,
+    pub(crate) packed: bool,
 }
 
 impl Lstm {

@@ -37,6 +37,7 @@ pub(crate) use slice::sliced;
 pub(crate) use transpose::order as transpose_order;
 pub(crate) use window::{Axis, Window};
 
+use crate::ir::Constant;
 use crate::limits::Going;
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
@@ -67,7 +68,7 @@ pub(crate) struct Fact<'a> {
     pub(crate) dtype: DType,
     pub(crate) shape: &'a [usize],
     /// The elements, if they are known.
-    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a Constant>,
 }
 
 /// The operands of a node: `None` where an optional one is absent.
@@ -90,7 +91,7 @@ impl<'a> Facts<'a> {
     /// The elements of a known operand.
     pub(crate) fn value(&self, index: usize) -> Result<View<'a>, Refusal> {
         let fact = self.get(index).ok_or_else(|| absent(index))?;
-        let bytes = fact.value.ok_or(Refusal::NeedsValue(index))?;
+        let bytes = fact.value.ok_or(Refusal::NeedsValue(index))?.bytes();
         Ok(View { dtype: fact.dtype, shape: fact.shape, bytes })
     }
 

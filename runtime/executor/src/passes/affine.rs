@@ -6,9 +6,10 @@ use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 
 pub(super) fn run(ir: &mut Ir, _: &Context<'_>) -> Result<(), Stop> {
+    let mut uses = ir.uses();
     let mut nodes = std::mem::take(&mut ir.nodes);
     for node in &mut nodes {
-        fold(ir, node);
+        fold(ir, node, &mut uses);
     }
     ir.nodes = nodes;
     Ok(())
@@ -46,7 +47,7 @@ fn layout(ir: &Ir, node: &Node) -> Option<Layout> {
     .filter(|layout| layout.channels > 0 && layout.inner > 0)
 }
 
-fn fold(ir: &mut Ir, node: &mut Node) {
+fn fold(ir: &mut Ir, node: &mut Node, uses: &mut [usize]) {
     let Some(layout) = layout(ir, node) else { return };
     let (mut scale, mut shift) = (vec![1.0f32; layout.channels], vec![0.0f32; layout.channels]);
     let mut folded = false;
@@ -67,6 +68,13 @@ fn fold(ir: &mut Ir, node: &mut Node) {
     let weights = ir.float_constant(&name, shape, &weights);
     let bias = ir.float_constant(&name, vec![layout.channels], &bias);
     node.inputs[1] = Some(weights);
+    // The weights are not held twice for longer than this takes.
+    if let Some(uses) = uses.get_mut(weights_id) {
+        *uses -= 1;
+        if *uses == 0 {
+            ir.values[weights_id].constant = None;
+        }
+    }
     node.inputs[2] = Some(bias);
 }
 

@@ -404,18 +404,15 @@ fn lstm(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Option
         Some(id) => Some(ir.values[id].floats()?.to_vec()),
         None => None,
     };
-    let bias = bias.as_deref().map(|bias| bias.split_at(gates)).unzip();
     let input = context.kernels.matmul(width, gates).ok()?;
     let hidden_product = context.kernels.matmul(hidden, gates).ok()?;
-    let pack = |product: &kernels::MatMul, id: Id, bias: Option<&[f32]>| -> Option<Vec<f32>> {
-        let matrix = kernels::View::dense(ir.values[id].floats()?, gates, product.k()).ok()?;
-        let mut packed = vec![0.0; product.packed_len()];
-        product.pack_transposed(matrix, bias, &mut packed).ok()?;
-        Some(packed)
-    };
-    let (packed_w, packed_r) = (pack(&input, w, bias.0)?, pack(&hidden_product, r, bias.1)?);
-    let w = ir.float_constant("W", vec![packed_w.len()], &packed_w);
-    let r = ir.float_constant("R", vec![packed_r.len()], &packed_r);
-    let fused = Lstm { kernels: context.kernels, input, hidden: hidden_product, steps, batch, reverse };
-    Some((Fused::Lstm(fused), vec![Some(x), Some(w), Some(r), node.input(5), node.input(6)]))
+    if !ir.is_constant(w) || !ir.is_constant(r) {
+        return None;
+    }
+    let halves = bias.as_deref().and_then(|bias| bias.split_at_checked(gates));
+    let (of_w, of_r) = halves.unzip();
+    let mut bias = |values: Option<&[f32]>| values.map(|values| ir.float_constant(&node.name, vec![gates], values));
+    let (of_w, of_r) = (bias(of_w), bias(of_r));
+    let fused = Lstm { kernels: context.kernels, input, hidden: hidden_product, steps, batch, reverse, packed: false };
+    Some((Fused::Lstm(fused), vec![Some(x), Some(w), of_w, Some(r), of_r, node.input(5), node.input(6)]))
 }

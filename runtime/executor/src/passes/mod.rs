@@ -19,6 +19,7 @@ mod tests;
 use crate::import::Stop;
 use crate::ir::Ir;
 use crate::limits::Limits;
+use crate::weights::Weights;
 use pannier_kernels::Kernels;
 
 /// What passes know beside the program.
@@ -26,6 +27,7 @@ use pannier_kernels::Kernels;
 pub(crate) struct Context<'a> {
     pub(crate) kernels: Kernels,
     pub(crate) limits: Limits<'a>,
+    pub(crate) weights: &'a Weights,
 }
 
 /// A pass.

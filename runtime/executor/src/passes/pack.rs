@@ -1,69 +1,120 @@
 //! Constant weights take the form that their kernels read.
+//!
+//! Plans of one program share what they pack, and a weight that is packed is kept as it was stored only where somebody
+//! still reads it so.
 
 use super::Context;
 use crate::fused::{Fused, Weights};
 use crate::import::Stop;
-use crate::ir::{Constant, Ir, Node, Op};
+use crate::ir::{Constant, Id, Ir, Node, Op};
+use crate::weights::PackedKey;
 use pannier_engine::{DType, EngineError};
-use pannier_graph::AlignedBytes;
-use pannier_kernels as kernels;
+use pannier_graph::{AlignedBytes, Span};
+use pannier_kernels::Packing;
+use std::collections::HashMap;
 
 pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     let mut nodes = std::mem::take(&mut ir.nodes);
+    let mut readers = Readers::new(ir, &nodes);
     for node in &mut nodes {
         context.limits.check_time(&node.name)?;
-        pack(ir, node).map_err(|reason| EngineError::Failed { node: node.name.clone(), reason })?;
+        pack(ir, context, &mut readers, node)
+            .map_err(|reason| EngineError::Failed { node: node.name.clone(), reason })?;
     }
     ir.nodes = nodes;
     Ok(())
 }
 
-fn pack(ir: &mut Ir, node: &mut Node) -> Result<(), String> {
+fn pack(ir: &mut Ir, context: &Context<'_>, readers: &mut Readers, node: &mut Node) -> Result<(), String> {
     let Op::Fused(fused) = &mut node.op else { return Ok(()) };
-    let floats = |index: usize| node.inputs.get(index).copied().flatten().and_then(|id| ir.values[id].floats());
-    let text = |error: kernels::KernelError| error.to_string();
-    let missing = "the weights are no constant";
-    let (bytes, name) = match fused {
+    // The weights and the bias behind them, which one packed constant takes the place of.
+    let packings = match fused {
         Fused::Conv(conv) if !conv.packed => {
-            let mut bytes = zeroed(conv.conv.packed_len())?;
-            let packed = bytemuck::cast_slice_mut(bytes.as_bytes_mut());
-            conv.conv.pack(floats(1).ok_or(missing)?, floats(2), packed).map_err(text)?;
             conv.packed = true;
-            (bytes, node.name.clone())
+            [Some(conv.conv.packing()), None]
         }
         Fused::ConvTranspose(conv) if !conv.packed => {
-            let mut bytes = zeroed(conv.conv.packed_len())?;
-            let packed = bytemuck::cast_slice_mut(bytes.as_bytes_mut());
-            conv.conv.pack(floats(1).ok_or(missing)?, floats(2), packed).map_err(text)?;
             conv.packed = true;
-            (bytes, node.name.clone())
+            [Some(conv.conv.packing()), None]
         }
         Fused::MatMul(matmul) => {
             let Weights::Constant { transposed } = matmul.weights else { return Ok(()) };
-            let (product, weights) = (&matmul.product, floats(1).ok_or(missing)?);
-            let mut bytes = zeroed(product.packed_len())?;
-            let packed = bytemuck::cast_slice_mut(bytes.as_bytes_mut());
-            if transposed {
-                let matrix = kernels::View::dense(weights, product.n(), product.k()).map_err(text)?;
-                product.pack_transposed(matrix, floats(2), packed).map_err(text)?;
-            } else {
-                let matrix = kernels::View::dense(weights, product.k(), product.n()).map_err(text)?;
-                product.pack(matrix, floats(2), packed).map_err(text)?;
-            }
             matmul.weights = Weights::Packed;
-            (bytes, node.name.clone())
+            [Some(matmul.product.packing(transposed)), None]
+        }
+        Fused::Lstm(lstm) if !lstm.packed => {
+            lstm.packed = true;
+            [Some(lstm.input.packing(true)), Some(lstm.hidden.packing(true))]
         }
         _ => return Ok(()),
     };
-    let len = bytes.len() / 4;
-    let id = ir.constant(&name, DType::F32, vec![len], Constant::owned(bytes));
-    node.inputs.splice(1..3, [Some(id)]);
+    for (at, packing) in (1..).zip(packings.iter().flatten()) {
+        let weights = node.input(at).ok_or("the weights are missing")?;
+        let packed = packed(ir, context, readers, packing, weights, node.input(at + 1))?;
+        node.inputs.splice(at..at + 2, [Some(packed)]);
+    }
     Ok(())
 }
 
-fn zeroed(floats: usize) -> Result<AlignedBytes, String> {
-    floats
-        .checked_mul(4)
-        .and_then(AlignedBytes::try_zeroed)
-        .ok_or_else(|| "there is no memory for packed weights".to_string())
+/// The packed form of constants that one node reads; the node then reads this instead.
+fn packed(
+    ir: &mut Ir,
+    context: &Context<'_>,
+    readers: &mut Readers,
+    packing: &Packing,
+    weights: Id,
+    bias: Option<Id>,
+) -> Result<Id, String> {
+    let constant = |id: Id| ir.values[id].constant.clone().ok_or("the weights are no constant");
+    let (stored, of_bias) = (constant(weights)?, bias.map(constant).transpose()?);
+    let identity = of_bias.as_ref().map(Constant::identity);
+    let key = PackedKey { packing: *packing, weights: stored.identity(), bias: identity };
+    let bytes = context.weights.packed(key, || {
+        let size_bytes = packing.packed_len().checked_mul(4);
+        let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
+        let floats = |constant| bytemuck::try_cast_slice(Constant::bytes(constant)).map_err(|error| error.to_string());
+        let bias = of_bias.as_ref().map(floats).transpose()?;
+        let to = bytemuck::cast_slice_mut(bytes.as_bytes_mut());
+        packing.pack(floats(&stored)?, bias, to).map_err(|error| error.to_string())?;
+        Ok::<_, String>(bytes)
+    })?;
+    if readers.leave(weights, &stored) {
+        ir.values[weights].constant = None;
+        if let Some(span) = stored.span() {
+            context.weights.replace(span, packing, &bytes);
+        }
+    }
+    let name = ir.values[weights].name.clone();
+    Ok(ir.constant(&name, DType::F32, vec![packing.packed_len()], Constant::shared(bytes)))
+}
+
+/// How many operands there are still of each constant, and of each weight whatever it is called.
+struct Readers {
+    values: Vec<usize>,
+    spans: HashMap<Span, usize>,
+}
+
+impl Readers {
+    fn new(ir: &Ir, nodes: &[Node]) -> Readers {
+        let mut readers = Readers { values: vec![0; ir.values.len()], spans: HashMap::new() };
+        for id in nodes.iter().flat_map(|node| &node.inputs).flatten().chain(&ir.outputs) {
+            readers.values[*id] += 1;
+            if let Some(span) = ir.values[*id].constant.as_ref().and_then(Constant::span) {
+                *readers.spans.entry(span).or_default() += 1;
+            }
+        }
+        readers
+    }
+
+    /// One node reads something else now. Whether nobody reads the constant any more.
+    fn leave(&mut self, id: Id, constant: &Constant) -> bool {
+        let count = |slot: Option<&mut usize>| {
+            slot.is_none_or(|count| {
+                *count = count.saturating_sub(1);
+                *count == 0
+            })
+        };
+        let of_span = count(constant.span().and_then(|span| self.spans.get_mut(&span)));
+        count(self.values.get_mut(id)) && of_span
+    }
 }

@@ -5,6 +5,7 @@ use crate::import::{Key, import};
 use crate::ir::{Ir, Op};
 use crate::limits::Limits;
 use crate::plan::Plan;
+use crate::weights::Weights;
 use pannier_engine::{DType, Dim, Program, ProgramBuilder, RunBudget, Tensor};
 use pannier_graph::{Attribute, ValueId};
 use pannier_kernels::Kernels;
@@ -60,8 +61,9 @@ impl Model {
         let inputs: Vec<Tensor> = self.inputs.iter().enumerate().map(|(seed, shape)| numbers(shape, seed)).collect();
         let plain = imported(&program, &self.inputs);
         let mut fast = plain.clone();
-        let kernels = Kernels::best();
-        compile(&mut fast, &Context { kernels, limits: Limits::default() }).unwrap();
+        let weights = Weights::of(&program, true);
+        compile(&mut fast, &Context { kernels: Kernels::best(), limits: Limits::default(), weights: &weights })
+            .unwrap();
         let steps = kinds(&fast);
         let mut plain = plain;
         // Reshapes and the like are no operators of their own.
@@ -77,11 +79,11 @@ impl Model {
 
 fn imported(program: &Program, shapes: &[Vec<usize>]) -> Ir {
     let key = Key { shapes: shapes.to_vec(), values: vec![None; shapes.len()] };
-    import(program, &key, &Limits::default()).unwrap()
+    import(&program.graph, &Weights::of(program, true), &key, &Limits::default()).unwrap()
 }
 
 fn run(ir: Ir, inputs: &[Tensor]) -> Tensor {
-    let plan = Plan::new(ir, Kernels::best(), &Limits::default()).unwrap();
+    let plan = Plan::new(ir, Kernels::best(), Default::default(), &Limits::default()).unwrap();
     let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
     plan.run(&views, &RunBudget::default(), None).unwrap().remove(0)
 }
@@ -347,7 +349,8 @@ fn one_hot_products_become_lookups() {
     let inputs = [Tensor::from_slice([1, 5, 1], &[2i64, 0, 7, -1, 3]).unwrap()];
     let plain = imported(&program, &shapes);
     let mut fast = plain.clone();
-    compile(&mut fast, &Context { kernels: Kernels::best(), limits: Limits::default() }).unwrap();
+    let weights = Weights::of(&program, true);
+    compile(&mut fast, &Context { kernels: Kernels::best(), limits: Limits::default(), weights: &weights }).unwrap();
     assert_eq!(kinds(&fast), ["Lookup"]);
     // As numbers: 0 and -0 are the same.
     assert_eq!(run(plain, &inputs).as_slice::<f32>(), run(fast, &inputs).as_slice::<f32>());

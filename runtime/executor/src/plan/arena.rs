@@ -4,7 +4,8 @@
 
 use crate::limits::Limits;
 use pannier_engine::EngineError;
-use pannier_graph::ALIGNMENT_BYTES;
+use pannier_graph::{ALIGNMENT_BYTES, AlignedBytes};
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes that are needed from one step to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,33 @@ pub(super) fn place(blocks: &[Block], limits: &Limits<'_>) -> Result<Arena, Engi
         placed.insert(at, (offset, stop, block));
     }
     Ok(arena)
+}
+
+/// Arenas that are kept for runs to come, of all plans of a program: as many as ran at the same time, each as large as the
+/// largest plan that came by it.
+#[derive(Default)]
+pub(crate) struct Arenas(Mutex<Vec<AlignedBytes>>);
+
+/// Arenas that are kept.
+const MOST_IDLE: usize = 16;
+
+impl Arenas {
+    /// An arena of at least this size; `None` where there is no memory.
+    pub(super) fn take(&self, size_bytes: usize) -> Option<AlignedBytes> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle.filter(|arena| arena.len() >= size_bytes) {
+            Some(arena) => Some(arena),
+            // The smaller one is given back first.
+            None => AlignedBytes::try_zeroed(size_bytes),
+        }
+    }
+
+    pub(super) fn give_back(&self, arena: AlignedBytes) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(arena);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod explain;
 mod run;
 mod storage;
 
+pub(crate) use arena::Arenas;
 pub use explain::{Explanation, PlannedStep};
 
 use crate::ir::{Constant, Ir, Node, Op};
@@ -13,7 +14,7 @@ use crate::ops::Operator;
 use pannier_engine::{DType, EngineError};
 use pannier_graph::AlignedBytes;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A program ready to run.
 pub(crate) struct Plan {
@@ -22,8 +23,7 @@ pub(crate) struct Plan {
     /// Where each result of the program is when all steps are done.
     outputs: Vec<Tensor>,
     arena_bytes: usize,
-    /// Arenas that no run is using.
-    idle: Mutex<Vec<AlignedBytes>>,
+    arenas: Arc<Arenas>,
 }
 
 /// A tensor and where its bytes are.
@@ -79,24 +79,34 @@ impl Plan {
     ///
     /// # Errors
     /// The budget is too small, or there is no time left.
-    pub(crate) fn new(ir: Ir, kernels: pannier_kernels::Kernels, limits: &Limits<'_>) -> Result<Plan, EngineError> {
+    pub(crate) fn new(
+        ir: Ir,
+        kernels: pannier_kernels::Kernels,
+        arenas: Arc<Arenas>,
+        limits: &Limits<'_>,
+    ) -> Result<Plan, EngineError> {
         let storage = storage::assign(&ir, kernels, limits)?;
         let arena = arena::place(&storage.blocks, limits)?;
         let output_bytes = ir.outputs.iter().map(|id| ir.values[*id].size_bytes()).fold(0, usize::saturating_add);
         let peak = arena.size_bytes.saturating_add(output_bytes);
         limits.check_memory("", u64::try_from(peak).unwrap_or(u64::MAX))?;
-        storage::finish(ir, storage, &arena)
+        storage::finish(ir, storage, &arena, arenas)
     }
 
     /// Bytes of constants that the steps read.
     pub(crate) fn weight_bytes(&self) -> u64 {
-        self.constants.iter().map(|constant| constant.bytes().len() as u64).sum()
+        self.constants.iter().map(|constant| constant.size_bytes() as u64).sum()
     }
 
     /// Bytes of the arena and of the results.
     pub(crate) fn peak_bytes(&self) -> u64 {
         let outputs = self.outputs.iter().map(|output| crate::shape::len(&output.shape) * output.dtype.size_bytes());
         outputs.fold(self.arena_bytes, usize::saturating_add) as u64
+    }
+
+    /// The allocations that constants lie in, by address.
+    pub(crate) fn allocations(&self) -> impl Iterator<Item = (*const AlignedBytes, usize)> {
+        self.constants.iter().filter_map(Constant::allocation)
     }
 
     /// Gives constants bytes of their own, so that the sections they come from can be dropped.

@@ -7,14 +7,10 @@ use crate::view::{View, ViewMut};
 use pannier_engine::{EngineError, Interrupt, RunBudget, TensorView};
 use pannier_graph::AlignedBytes;
 use std::cell::Cell;
-use std::sync::PoisonError;
 
 /// Operands and results of one step that lie in arrays; more lie on the heap.
 const MOST_INPUTS: usize = 24;
 const MOST_OUTPUTS: usize = 4;
-
-/// Arenas that are kept for runs to come.
-const MOST_IDLE: usize = 16;
 
 /// Told after each step, with its index.
 pub(crate) type Observer<'a> = &'a mut dyn FnMut(usize);
@@ -34,7 +30,7 @@ impl Plan {
         if let Some(budget_bytes) = budget.memory_bytes.filter(|budget| needed_bytes > *budget) {
             return Err(EngineError::MemoryBudget { node: String::new(), needed_bytes, budget_bytes });
         }
-        let mut arena = self.arena().ok_or(EngineError::MemoryBudget {
+        let mut arena = self.arenas.take(self.arena_bytes).ok_or(EngineError::MemoryBudget {
             node: String::new(),
             needed_bytes,
             budget_bytes: budget.memory_bytes.unwrap_or(needed_bytes),
@@ -42,16 +38,8 @@ impl Plan {
         let result = self.run_steps(arena.as_bytes_mut(), inputs, budget, &mut observer);
         let result =
             result.and_then(|()| self.outputs.iter().map(|output| self.result(output, &arena, inputs)).collect());
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_IDLE {
-            idle.push(arena);
-        }
+        self.arenas.give_back(arena);
         result
-    }
-
-    fn arena(&self) -> Option<AlignedBytes> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.or_else(|| AlignedBytes::try_zeroed(self.arena_bytes))
     }
 
     fn run_steps(

@@ -1,13 +1,13 @@
 //! Which values share bytes, and how long each block of bytes lives.
 
-use super::arena::{Arena, Block};
+use super::arena::{Arena, Arenas, Block};
 use super::{Place, Plan, Step, Take, Taken, Tensor, operator};
 use crate::ir::{Constant, Id, Ir, Node, Op, facts};
 use crate::limits::Limits;
 use crate::ops::Operator;
 use pannier_engine::EngineError;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Whose bytes a value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,8 @@ impl Storage {
             && let Some(constant) = &ir.values[id].constant
         {
             self.at[id] = Some(At { root: Root::Constant(self.constants.len()), offset: 0 });
-            self.constants.push(constant.clone());
+            // What only a weight that is kept packed can give is given once.
+            self.constants.push(constant.present());
         }
     }
 
@@ -158,7 +159,7 @@ impl Storage {
 }
 
 /// Turns drafts into steps, now that blocks have addresses.
-pub(super) fn finish(ir: Ir, storage: Storage, arena: &Arena) -> Result<Plan, EngineError> {
+pub(super) fn finish(ir: Ir, storage: Storage, arena: &Arena, arenas: Arc<Arenas>) -> Result<Plan, EngineError> {
     let Storage { at, constants, drafts, blocks } = storage;
     let tensor = |id: Id| -> Result<Tensor, EngineError> {
         let value = &ir.values[id];
@@ -188,7 +189,7 @@ pub(super) fn finish(ir: Ir, storage: Storage, arena: &Arena) -> Result<Plan, En
         steps.push(Step { name: node.name, operator, kind, inputs, outputs, takes, flops });
     }
     let outputs = ir.outputs.iter().map(|id| tensor(*id)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Plan { steps, constants, outputs, arena_bytes: arena.size_bytes, idle: Mutex::new(Vec::new()) })
+    Ok(Plan { steps, constants, outputs, arena_bytes: arena.size_bytes, arenas })
 }
 
 /// What a step borrows, by address: reads that overlap become one, nothing else may.

@@ -6,7 +6,7 @@
 
 use npyz::npz::NpzArchive;
 use npyz::{DType as NpyType, TypeChar};
-use pannier_bundle::{Bundle, Limits, Trust};
+use pannier_bundle::{Bundle, Limits, Source, Trust};
 use pannier_engine::{Program, Tensor};
 use pannier_graph::{AlignedBytes, Graph, GraphLimits};
 use std::collections::BTreeMap;
@@ -32,8 +32,12 @@ pub fn model(name: &str) -> Result<(PathBuf, PathBuf), String> {
 
 /// The program in a bundle.
 pub fn program(path: &Path) -> Program {
-    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let bundle = Bundle::open(bytes, &Limits::default()).expect("it is a bundle");
+    program_of(std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+/// The program in a bundle that is read from a source.
+pub fn program_of<S: Source>(source: S) -> Program {
+    let bundle = Bundle::open(source, &Limits::default()).expect("it is a bundle");
     let verified = bundle.verify(&Trust::AllowUnsigned, None).expect("it is whole");
     let graph = verified.read("graph").expect("it has a graph");
     let graph = Graph::decode(&graph, &GraphLimits::default()).expect("the graph is valid");

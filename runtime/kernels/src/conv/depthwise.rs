@@ -1,33 +1,9 @@
 //! A convolution of each channel by itself.
 
-use super::{Conv, Run};
+use super::Run;
 use crate::kernel::depthwise::Depthwise;
 use crate::kernel::pointwise::Target;
 use crate::kernel::quick::Quick;
-
-pub(super) fn packed_len(conv: &Conv) -> usize {
-    let lanes = conv.kernels.table.lanes;
-    let [height, width] = conv.shape.kernel;
-    conv.shape.out_channels.div_ceil(lanes) * lanes * (1 + height * width)
-}
-
-/// `[channels / LANES][1 + taps][LANES]`: bias, then taps. Channels beyond the last are zero.
-pub(super) fn pack(conv: &Conv, weights: &[f32], bias: impl Fn(usize) -> f32, packed: &mut [f32]) {
-    let lanes = conv.kernels.table.lanes;
-    let [height, width] = conv.shape.kernel;
-    let taps = height * width;
-    for (i, slot) in packed.iter_mut().enumerate() {
-        let (vector, lane) = (i / lanes, i % lanes);
-        let (channel, row) = (vector / (1 + taps) * lanes + lane, vector % (1 + taps));
-        *slot = if channel >= conv.shape.out_channels {
-            0.0
-        } else if row == 0 {
-            bias(channel)
-        } else {
-            weights[channel * taps + row - 1]
-        };
-    }
-}
 
 /// # Safety
 ///

@@ -8,13 +8,14 @@ mod implicit;
 mod planar;
 mod shape;
 mod transposed;
-mod winograd;
+pub(crate) mod winograd;
 
 pub use shape::ConvShape;
 pub use transposed::ConvTranspose;
 
 use crate::error::{KernelError, long_enough, same};
 use crate::kernels::Kernels;
+use crate::packing::{Form, Packing};
 use crate::panels::{MAX_RUNS, Panels};
 use crate::step::{self, Step};
 use crate::view::{View, ViewMut};
@@ -117,13 +118,22 @@ impl Conv {
         &self.shape
     }
 
+    /// The form of the packed weights.
+    pub fn packing(&self) -> Packing {
+        let form = match self.method {
+            Method::Implicit | Method::Gather => Form::Taps,
+            Method::Planar => Form::Lines,
+            Method::Depthwise => Form::Depthwise,
+            Method::Winograd => Form::Winograd,
+        };
+        let [inputs, outputs] = self.shape.group();
+        let [height, width] = self.shape.kernel;
+        Packing { form, panels: self.panels, groups: self.shape.groups, taps: height * width, inputs, outputs }
+    }
+
     /// Floats of the packed weights. They are read fastest where they start at a multiple of 64 bytes.
     pub fn packed_len(&self) -> usize {
-        match self.method {
-            Method::Depthwise => depthwise::packed_len(self),
-            Method::Winograd => winograd::packed_len(self),
-            Method::Implicit | Method::Gather | Method::Planar => self.panels.len() * self.shape.groups,
-        }
+        self.packing().packed_len()
     }
 
     /// Floats of scratch memory that a run needs. Two runs at a time need two of them.
@@ -143,41 +153,7 @@ impl Conv {
     ///
     /// `Size`: weights, bias or `packed` do not have the right length.
     pub fn pack(&self, weights: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
-        let s = &self.shape;
-        let [height, width] = s.kernel;
-        same("weights", height * width * s.group()[0] * s.out_channels, weights.len())?;
-        same("packed weights", self.packed_len(), packed.len())?;
-        if let Some(bias) = bias {
-            same("bias", s.out_channels, bias.len())?;
-        }
-        let bias = |channel: usize| bias.map_or(0.0, |bias| bias[channel]);
-        match self.method {
-            Method::Depthwise => depthwise::pack(self, weights, bias, packed),
-            Method::Winograd => winograd::pack(self, weights, bias, packed),
-            Method::Implicit | Method::Gather | Method::Planar => self.pack_panels(weights, bias, packed),
-        }
-        Ok(())
-    }
-
-    fn pack_panels(&self, weights: &[f32], bias: impl Fn(usize) -> f32, packed: &mut [f32]) {
-        let [inputs, outputs] = self.shape.group();
-        let taps = self.shape.kernel[0] * self.shape.kernel[1];
-        for (group, packed) in packed.chunks_exact_mut(self.panels.len().max(1)).enumerate() {
-            let first = group * outputs;
-            self.panels.pack(
-                packed,
-                |n| bias(first + n),
-                |k, n| {
-                    let of_channel = &weights[(first + n) * inputs * taps..];
-                    // The order of k is that in which the method passes over the image.
-                    if self.method == Method::Planar {
-                        of_channel[k]
-                    } else {
-                        of_channel[k % inputs * taps + k / inputs]
-                    }
-                },
-            );
-        }
+        self.packing().pack(weights, bias, packed)
     }
 
     /// Convolves all images.

@@ -1,10 +1,11 @@
 //! Transposed convolution: one matrix product per row of the input, whose results are added into the windows of the output.
 
 use super::shape::ConvShape;
-use crate::error::{KernelError, long_enough, product, same};
+use crate::error::{KernelError, long_enough, same};
 use crate::kernel::layout::copy_pieces;
 use crate::kernels::Kernels;
 use crate::matmul::MatMul;
+use crate::packing::{Form, Packing};
 use crate::step::{self, Step};
 use crate::view::{View, ViewMut};
 
@@ -41,9 +42,23 @@ impl Kernels {
 }
 
 impl ConvTranspose {
+    /// The form of the packed weights.
+    pub fn packing(&self) -> Packing {
+        let [height, width] = self.shape.kernel;
+        // Where every output is one sum, the bias goes into it.
+        Packing {
+            form: Form::Scattered { apart: self.is_apart() },
+            panels: self.product.panels,
+            groups: 1,
+            taps: height * width,
+            inputs: self.product.k(),
+            outputs: self.shape.in_channels,
+        }
+    }
+
     /// Floats of the packed weights, with a bias per channel.
     pub fn packed_len(&self) -> usize {
-        self.product.packed_len() + self.shape.in_channels
+        self.packing().packed_len()
     }
 
     /// Floats of scratch memory that a run needs.
@@ -57,23 +72,7 @@ impl ConvTranspose {
     ///
     /// `Size`: weights, bias or `packed` do not have the right length.
     pub fn pack(&self, weights: &[f32], bias: Option<&[f32]>, packed: &mut [f32]) -> Result<(), KernelError> {
-        let made = self.shape.in_channels;
-        let taps = self.shape.kernel[0] * self.shape.kernel[1];
-        same("weights", product("weights", &[self.product.k(), self.product.n()])?, weights.len())?;
-        same("packed weights", self.packed_len(), packed.len())?;
-        let (biases, packed) = packed.split_at_mut(made);
-        match bias {
-            Some(bias) => {
-                same("bias", made, bias.len())?;
-                biases.copy_from_slice(bias);
-            }
-            None => biases.fill(0.0),
-        }
-        // Where every output is one sum, the bias goes into it.
-        let apart = self.is_apart();
-        let bias = |n: usize| if apart { biases[n % made] } else { 0.0 };
-        // Column (tap, channel) of row k is weights[k][channel][tap].
-        self.product.pack_with(bias, packed, |k, n| weights[(k * made + n % made) * taps + n / made])
+        self.packing().pack(weights, bias, packed)
     }
 
     /// Computes all images.

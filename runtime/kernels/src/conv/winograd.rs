@@ -3,15 +3,16 @@
 //!
 //! The grid of tiles is that of the image, whatever rows a call computes, so sharing work changes no bit.
 
-use super::{Conv, ConvShape, Run};
+use super::{ConvShape, Run};
 use crate::kernel::pointwise::Target;
 use crate::kernel::quick::Quick;
 use crate::kernel::winograd::{IN, Input, OUT, Output};
 use crate::matmul::Matrix;
+use crate::packing::Packing;
 use crate::panels::{Part, multiply};
 use crate::view::View;
 
-const POINTS: usize = IN * IN;
+pub(crate) const POINTS: usize = IN * IN;
 /// Floats of transformed tiles that are worked on at a time: with the weights they stay in the second-level cache.
 const BLOCK_FLOATS: usize = 128 * 1024;
 /// Sums of a point start at multiples of this, for the sake of vectors of any width.
@@ -44,20 +45,16 @@ fn block(s: &ConvShape) -> usize {
     (BLOCK_FLOATS / (POINTS * (s.in_channels + sums_len(s)))).max(1).next_multiple_of(8).min(tiles.max(1))
 }
 
-pub(super) fn packed_len(conv: &Conv) -> usize {
-    POINTS * conv.panels.len() + conv.shape.out_channels
-}
-
 pub(super) fn scratch_len(s: &ConvShape) -> usize {
     POINTS * (block(s) * (s.in_channels + sums_len(s)) + 2 * PAD) + s.in_channels
 }
 
 /// `G g G^T` of each kernel, then the panels of each point; the biases last.
-pub(super) fn pack(conv: &Conv, weights: &[f32], bias: impl Fn(usize) -> f32, packed: &mut [f32]) {
-    let inputs = conv.shape.in_channels;
-    let (points, biases) = packed.split_at_mut(POINTS * conv.panels.len());
-    for (point, panels) in points.chunks_exact_mut(conv.panels.len().max(1)).enumerate() {
-        conv.panels.pack(panels, |_| 0.0, |k, n| transform(&weights[(n * inputs + k) * 9..][..9], point));
+pub(crate) fn pack(packing: &Packing, weights: &[f32], bias: impl Fn(usize) -> f32, packed: &mut [f32]) {
+    let (inputs, panels) = (packing.inputs, &packing.panels);
+    let (points, biases) = packed.split_at_mut(POINTS * panels.len());
+    for (point, packed) in points.chunks_exact_mut(panels.len().max(1)).enumerate() {
+        panels.pack(packed, |_| 0.0, |k, n| transform(&weights[(n * inputs + k) * 9..][..9], point));
     }
     for (channel, slot) in biases.iter_mut().enumerate() {
         *slot = bias(channel);

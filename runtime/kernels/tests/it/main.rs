@@ -4,5 +4,6 @@
 mod conv;
 mod math;
 mod matmul;
+mod packing;
 mod rows;
 mod support;
