@@ -117,6 +117,11 @@ impl Weights {
         Weights { more_plans, slots: Mutex::new(slots), packed: Mutex::default() }
     }
 
+    /// Whether plans for other shapes may follow.
+    pub(crate) fn more_plans(&self) -> bool {
+        self.more_plans
+    }
+
     pub(crate) fn expect_more_plans(&mut self) {
         self.more_plans = true;
     }

@@ -5,11 +5,15 @@ use crate::fused::{Combine, EpilogueStep, Fused, Weights};
 use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 
-pub(super) fn run(ir: &mut Ir, _: &Context<'_>) -> Result<(), Stop> {
+/// Stored weights of at least this many bytes are not changed if another plan may want them as they are: the changed ones would
+/// be held beside them. Applied to the sums instead, a factor costs one product more for each result.
+const LARGE_BYTES: usize = 64 * 1024;
+
+pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     let mut uses = ir.uses();
     let mut nodes = std::mem::take(&mut ir.nodes);
     for node in &mut nodes {
-        fold(ir, node, &mut uses);
+        fold(ir, context, node, &mut uses);
     }
     ir.nodes = nodes;
     Ok(())
@@ -47,43 +51,47 @@ fn layout(ir: &Ir, node: &Node) -> Option<Layout> {
     .filter(|layout| layout.channels > 0 && layout.inner > 0)
 }
 
-fn fold(ir: &mut Ir, node: &mut Node, uses: &mut [usize]) {
-    let Some(layout) = layout(ir, node) else { return };
+fn fold(ir: &mut Ir, context: &Context<'_>, node: &mut Node, uses: &mut [usize]) {
+    let (Some(layout), Some(weights)) = (layout(ir, node), node.input(1)) else { return };
+    let stored = ir.values[weights].constant.as_ref().filter(|constant| constant.span().is_some());
+    let keep = context.weights.more_plans() && stored.is_some_and(|stored| stored.size_bytes() >= LARGE_BYTES);
     let (mut scale, mut shift) = (vec![1.0f32; layout.channels], vec![0.0f32; layout.channels]);
     let mut folded = false;
-    while fold_step(ir, node, &mut scale, &mut shift) {
+    while fold_step(ir, node, keep, &mut scale, &mut shift) {
         folded = true;
     }
     if !folded {
         return;
     }
-    let Some(weights_id) = node.input(1) else { return };
-    let (name, shape) = (ir.values[weights_id].name.clone(), ir.shape(weights_id).to_vec());
-    let Some(weights) = ir.values[weights_id].floats() else { return };
-    let weights: Vec<f32> = weights.iter().enumerate().map(|(at, value)| value * scale[layout.channel(at)]).collect();
+    let (name, shape) = (ir.values[weights].name.clone(), ir.shape(weights).to_vec());
     let old = node.input(2).and_then(|id| ir.values[id].floats());
     let bias: Vec<f32> = (0..layout.channels)
         .map(|c| old.map_or(0.0, |old| old.get(c).copied().unwrap_or(0.0)) * scale[c] + shift[c])
         .collect();
-    let weights = ir.float_constant(&name, shape, &weights);
-    let bias = ir.float_constant(&name, vec![layout.channels], &bias);
-    node.inputs[1] = Some(weights);
-    // The weights are not held twice for longer than this takes.
-    if let Some(uses) = uses.get_mut(weights_id) {
+    node.inputs[2] = Some(ir.float_constant(&name, vec![layout.channels], &bias));
+    if scale.iter().all(|scale| *scale == 1.0) {
+        return;
+    }
+    let Some(values) = ir.values[weights].floats() else { return };
+    let scaled: Vec<f32> = values.iter().enumerate().map(|(at, value)| value * scale[layout.channel(at)]).collect();
+    node.inputs[1] = Some(ir.float_constant(&name, shape, &scaled));
+    // The old ones are not held for longer than somebody else reads them.
+    if let Some(uses) = uses.get_mut(weights) {
         *uses -= 1;
         if *uses == 0 {
-            ir.values[weights_id].constant = None;
+            ir.values[weights].constant = None;
         }
     }
-    node.inputs[2] = Some(bias);
 }
 
 /// Takes the first step of the epilogue away, if it is a factor or a summand per channel.
-fn fold_step(ir: &Ir, node: &mut Node, scale: &mut [f32], shift: &mut [f32]) -> bool {
+/// With `keep` only a summand is taken, or a factor that every channel has of its own.
+fn fold_step(ir: &Ir, node: &mut Node, keep: bool, scale: &mut [f32], shift: &mut [f32]) -> bool {
     let Op::Fused(fused) = &mut node.op else { return false };
     let Some((epilogue, first)) = fused.epilogue() else { return false };
     let operand = |node_inputs: &[Option<Id>]| per_channel(ir, *node_inputs.get(first)?, scale.len());
     let (factor, summand) = match epilogue.steps.first() {
+        Some(EpilogueStep::Affine { scale: by, .. }) if keep && *by != 1.0 => return false,
         Some(EpilogueStep::Affine { scale: by, shift: add }) => (vec![*by; scale.len()], vec![*add; scale.len()]),
         Some(EpilogueStep::Combine(combine)) => {
             let Some(values) = operand(&node.inputs) else { return false };

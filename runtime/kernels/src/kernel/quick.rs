@@ -13,9 +13,10 @@ enum Kind {
     HardSwish { alpha: f32, beta: f32 },
 }
 
-/// An activation that is cheap, or none, and then perhaps scale and shift.
+/// An activation that is cheap, or none, with perhaps scale and shift before and after it.
 #[derive(Clone, Copy)]
 pub struct Quick {
+    before: Option<(f32, f32)>,
     kind: Kind,
     affine: Option<(f32, f32)>,
 }
@@ -23,6 +24,10 @@ pub struct Quick {
 impl Quick {
     /// The quick form of some steps, if they have one. It computes the same bits.
     pub fn of(steps: &[Step<'_>]) -> Option<Self> {
+        let (before, steps) = match steps {
+            [Step::Affine { scale, shift }, rest @ ..] if !rest.is_empty() => (Some((*scale, *shift)), rest),
+            steps => (None, steps),
+        };
         let (kind, rest) = match steps {
             [Step::Activate(Activation::Relu), rest @ ..] => (Kind::Relu, rest),
             [Step::Activate(Activation::Clip { min, max }), rest @ ..] => (Kind::Clip { min: *min, max: *max }, rest),
@@ -36,7 +41,7 @@ impl Quick {
             [Step::Affine { scale, shift }] => Some((*scale, *shift)),
             _ => return None,
         };
-        Some(Self { kind, affine })
+        Some(Self { before, kind, affine })
     }
 
     /// Applies it to some registers.
@@ -44,6 +49,10 @@ impl Quick {
     pub unsafe fn apply<S: Simd, const N: usize, const M: usize>(&self, acc: &mut [[S::V; N]; M]) {
         // SAFETY: arithmetic only.
         unsafe {
+            if let Some((scale, shift)) = self.before {
+                let (scale, shift) = (S::splat(scale), S::splat(shift));
+                inlined!(each::<S, N, M>, (acc), |x| S::madd(x, scale, shift));
+            }
             match self.kind {
                 Kind::Store => {}
                 Kind::Relu => inlined!(each::<S, N, M>, (acc), |x| S::max(S::zero(), x)),
