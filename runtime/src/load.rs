@@ -14,9 +14,14 @@ use std::time::Duration;
 /// Version of the `labels` section.
 const LABELS_VERSION: u16 = 1;
 
+/// Reads the sections of weights once more.
+pub(crate) type Reread<'s> = Box<dyn Fn() -> Result<Vec<Arc<AlignedBytes>>, Error> + 's>;
+
 /// What a bundle holds, once it is read.
-pub(crate) struct Parts {
+pub(crate) struct Parts<'s> {
     pub(crate) program: Program,
+    /// For an engine after one that was given the sections and failed; `None` where they can be had only once.
+    pub(crate) reread: Option<Reread<'s>>,
     pub(crate) manifest: Manifest,
     pub(crate) labels: Vec<Vec<String>>,
     pub(crate) verdict: Option<Verdict>,
@@ -24,10 +29,10 @@ pub(crate) struct Parts {
     pub(crate) times: LoadTimes,
 }
 
-impl Parts {
-    pub(crate) fn new(program: Program, manifest: Manifest) -> Parts {
+impl Parts<'_> {
+    pub(crate) fn new(program: Program, manifest: Manifest) -> Self {
         let (labels, times) = (Vec::new(), LoadTimes::default());
-        Parts { program, manifest, labels, verdict: None, golden: None, times }
+        Parts { program, reread: None, manifest, labels, verdict: None, golden: None, times }
     }
 }
 
@@ -62,12 +67,12 @@ pub(crate) fn check(limit: Option<&LoadLimit>, step: LoadStep) -> Result<(), Err
 }
 
 /// Reads and verifies everything that running needs. Weights are decoded straight into their final place.
-pub(crate) fn read<S: Source>(
+pub(crate) fn read<'s, S: Source + 's>(
     source: S,
     trust: &Trust,
     limit: Option<&LoadLimit>,
     options: &Options,
-) -> Result<Parts, Error> {
+) -> Result<Parts<'s>, Error> {
     options.begin(LoadStep::Read);
     let start = Stopwatch::start(options.clock);
     let verified = Bundle::open(source, &options.limits)?.verify(trust, options.now_unix_s)?;
@@ -77,26 +82,35 @@ pub(crate) fn read<S: Source>(
     let start = Stopwatch::start(options.clock);
     let sizes = weight_section_sizes(verified.header());
     let graph = decode_graph(&verified.read("graph")?, &sizes, verified.manifest(), options)?;
-    let mut sections = Vec::new();
-    for (index, size) in sizes.iter().enumerate() {
-        check(limit, LoadStep::Read)?;
-        let mut section = AlignedBytes::zeroed(usize::try_from(*size).unwrap_or(usize::MAX));
-        verified.read_into(&format!("weights/{index}"), section.as_bytes_mut())?;
-        sections.push(Arc::new(section));
-    }
+    let sections = read_sections(&verified, &sizes, || check(limit, LoadStep::Read))?;
     let golden = if options.self_test { optional(&verified, "golden")? } else { None };
     let golden = golden.map(|bytes| Golden::decode(&bytes)).transpose()?;
     let labels = optional(&verified, "labels")?;
     let labels = labels.map(|bytes| decode_labels(&bytes)).transpose()?.unwrap_or_default();
-    let parts = Parts {
+    Ok(Parts {
         program: Program { graph: Arc::new(graph), sections },
         manifest: verified.manifest().clone(),
         labels,
         verdict: Some(verified.verdict().clone()),
         golden,
         times: LoadTimes { verify_ms, read_ms: start.elapsed_ms(), ..LoadTimes::default() },
+        reread: Some(Box::new(move || read_sections(&verified, &sizes, || Ok(())))),
+    })
+}
+
+/// The sections of weights. `next` is asked before each whether to go on.
+fn read_sections<S: Source>(
+    verified: &Verified<S>,
+    sizes: &[u64],
+    next: impl Fn() -> Result<(), Error>,
+) -> Result<Vec<Arc<AlignedBytes>>, Error> {
+    let section = |(index, size): (usize, &u64)| {
+        next()?;
+        let mut section = AlignedBytes::zeroed(usize::try_from(*size).unwrap_or(usize::MAX));
+        verified.read_into(&format!("weights/{index}"), section.as_bytes_mut())?;
+        Ok(Arc::new(section))
     };
-    Ok(parts)
+    sizes.iter().enumerate().map(section).collect()
 }
 
 /// The graph, once it is clear that the weights that it wants are there and that there may be memory for them.
@@ -127,7 +141,7 @@ pub(crate) struct Chosen {
 
 /// Takes the first engine that supports the graph and passes the golden cases.
 pub(crate) fn choose(
-    parts: &Parts,
+    parts: &mut Parts<'_>,
     memory_bytes: Option<u64>,
     limit: Option<&LoadLimit>,
     options: &Options,
@@ -135,9 +149,24 @@ pub(crate) fn choose(
     check_interface(&parts.program.graph, &parts.manifest)?;
     let mut rejected = Vec::new();
     let start = Stopwatch::start(options.clock);
-    for engine in &options.engines {
+    let mut engines = options.engines.iter().peekable();
+    while let Some(engine) = engines.next() {
         check(limit, LoadStep::Prepare)?;
-        match tested(&**engine, parts, memory_bytes, limit, options) {
+        let graph = &parts.program.graph;
+        if let Err(nodes) = engine.supports(graph) {
+            let error = EngineError::Unsupported { engine: engine.name(), nodes };
+            rejected.push(Rejected { engine: engine.name(), error });
+            continue;
+        }
+        // An engine that can have the sections for itself needs less memory. Where they cannot be read once more, they
+        // are kept for the engines that follow.
+        let mut program = Program { graph: graph.clone(), sections: Vec::new() };
+        if engines.peek().is_none() || parts.reread.is_some() {
+            std::mem::swap(&mut program, &mut parts.program);
+        } else {
+            program = parts.program.clone();
+        }
+        match tested(&**engine, program, parts, memory_bytes, limit, options) {
             Ok(Tested { prepared, self_test, self_test_ms }) => {
                 let prepare_ms = start.elapsed_ms() - self_test_ms;
                 let load = LoadTimes { prepare_ms, self_test_ms, ..parts.times };
@@ -153,6 +182,10 @@ pub(crate) fn choose(
             }
             Err((_, error)) => rejected.push(Rejected { engine: engine.name(), error }),
         }
+        if let (Some(reread), Some(_)) = (&parts.reread, engines.peek()) {
+            check(limit, LoadStep::Prepare)?;
+            parts.program.sections = reread()?;
+        }
     }
     Err(Error::NoEngine { rejected })
 }
@@ -167,7 +200,8 @@ struct Tested {
 /// Prepares one engine and runs the golden cases, if there are any.
 fn tested(
     engine: &dyn Engine,
-    parts: &Parts,
+    program: Program,
+    parts: &Parts<'_>,
     memory_bytes: Option<u64>,
     limit: Option<&LoadLimit>,
     options: &Options,
@@ -177,7 +211,7 @@ fn tested(
     let preparing = |error| (LoadStep::Prepare, error);
     let budget = RunBudget { memory_bytes, watch: Some(&watches) };
     options.begin(LoadStep::Prepare);
-    let prepared = engine.prepare(&parts.program, &budget).map_err(preparing)?;
+    let prepared = engine.prepare_owned(program, &budget).map_err(preparing)?;
     let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes).map_err(preparing)?;
     if parts.golden.is_some() {
         options.begin(LoadStep::SelfTest);

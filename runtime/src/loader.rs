@@ -103,7 +103,7 @@ impl Loader {
         let (opened, graph) = opened.zip(graph).ok_or_else(missing)?;
         let program = Program { graph: Arc::new(graph), sections: weights };
         let Opened { manifest, verdict, .. } = *opened;
-        let parts = Parts { program, manifest, labels, verdict: Some(verdict), golden, times };
+        let parts = Parts { program, reread: None, manifest, labels, verdict: Some(verdict), golden, times };
         Session::from_parts(parts, limit.as_ref(), &options)
     }
 

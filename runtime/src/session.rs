@@ -62,14 +62,18 @@ impl Session {
         Session::from_parts(Parts::new(program, manifest), LoadLimit::start(options)?.as_ref(), options)
     }
 
-    pub(crate) fn from_parts(parts: Parts, limit: Option<&LoadLimit>, options: &Options) -> Result<Session, Error> {
+    pub(crate) fn from_parts(
+        mut parts: Parts<'_>,
+        limit: Option<&LoadLimit>,
+        options: &Options,
+    ) -> Result<Session, Error> {
         let memory_bytes = stricter(options.memory_bytes, load::stated(parts.manifest.envelope.peak_memory_bytes));
         let stated = load::stated(u64::from(parts.manifest.envelope.deadline_ms)).map(Duration::from_millis);
         let deadline = stricter(options.deadline, stated);
         if let (Some(deadline), None) = (deadline, options.clock) {
             return Err(load::no_clock(deadline));
         }
-        let chosen = load::choose(&parts, memory_bytes, limit, options)?;
+        let chosen = load::choose(&mut parts, memory_bytes, limit, options)?;
         // The engine has what it needs of the program: dropping it here is what keeps weights from being held twice.
         let Parts { manifest, labels, verdict, .. } = parts;
         Ok(Session {

@@ -71,10 +71,10 @@ fn main() {
             );
         }
     }
+    let sum = if total_only { String::new() } else { format!(", sum of steps {:.3} ms", least.iter().sum::<f64>()) };
     println!(
-        "{name}: {total:.3} ms a run, {} steps, sum of steps {:.3} ms, arena {} KB, weights {} KB, ready after {:.1} ms",
+        "{name}: {total:.3} ms a run, {} steps{sum}, arena {} KB, weights {} KB, ready after {:.1} ms",
         plan.steps.len(),
-        least.iter().filter(|ms| ms.is_finite()).sum::<f64>(),
         plan.arena_bytes / 1024,
         plan.weight_bytes / 1024,
         ready.as_secs_f64() * 1e3,

@@ -92,9 +92,8 @@ impl ExecutorPrepared {
         let weights = self.weights.as_ref().ok_or_else(gone)?;
         let mut ir = import(&self.graph, weights, key, limits)?;
         passes::compile(&mut ir, &Context { kernels: self.kernels, limits: *limits, weights })?;
-        let plan = Plan::new(ir, self.kernels, self.arenas.clone(), limits)?;
-        weights.settle();
-        Ok(plan)
+        weights.settle(&mut ir);
+        Ok(Plan::new(ir, self.kernels, self.arenas.clone(), limits)?)
     }
 
     fn steer(&self, inputs: &[usize]) {

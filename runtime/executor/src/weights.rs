@@ -3,7 +3,7 @@
 //! Plans for other shapes need the same weights again. Where a packed form can be turned back, it takes the stored one's
 //! place; so a program whose shapes change holds its weights once, however many plans are made.
 
-use crate::ir::Constant;
+use crate::ir::{Constant, Ir};
 use pannier_engine::Program;
 use pannier_graph::{AlignedBytes, Attribute, Body, Span, Weight};
 use pannier_kernels::Packing;
@@ -172,8 +172,19 @@ impl Weights {
         }
     }
 
-    /// Lets go of sections of which little is still read as it was stored.
-    pub(crate) fn settle(&self) {
+    /// Lets go of sections of which little is still read as it was stored, here and in a program that is ready to run.
+    pub(crate) fn settle(&self, ir: &mut Ir) {
+        self.leave_sections();
+        for constant in ir.values.iter_mut().filter_map(|value| value.constant.as_mut()) {
+            let settled = constant.span().and_then(|span| self.constant(&span));
+            if let Some(settled) = settled.filter(|settled| !settled.is_turned()) {
+                *constant = settled;
+            }
+        }
+    }
+
+    /// What is left of a section goes into memory of its own, where that is less than half.
+    fn leave_sections(&self) {
         let mut slots = self.slots();
         let mut kept: HashMap<*const AlignedBytes, usize> = HashMap::new();
         for slot in slots.values() {

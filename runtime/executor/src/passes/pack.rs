@@ -16,7 +16,9 @@ use std::collections::HashMap;
 pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     let mut nodes = std::mem::take(&mut ir.nodes);
     let mut readers = Readers::new(ir, &nodes);
-    for node in &mut nodes {
+    // From the end: weights that were given memory of their own lie in that order, so what is packed next fits into what
+    // those before have left, and the heap does not grow.
+    for node in nodes.iter_mut().rev() {
         context.limits.check_time(&node.name)?;
         pack(ir, context, &mut readers, node)
             .map_err(|reason| EngineError::Failed { node: node.name.clone(), reason })?;
