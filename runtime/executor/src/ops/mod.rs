@@ -4,13 +4,16 @@
 //! that makes it from a node's attributes; then add a line to [`TABLE`]. `supports()`, shape inference, folding and
 //! running all go through this one trait. What is hot is replaced later by an operator of [`fused`](crate::fused).
 
+mod attention;
 mod attributes;
 mod cast;
 mod choose;
 mod concat;
 mod conv;
+mod einsum;
 mod elementwise;
 mod fill;
+mod fourier;
 mod gather;
 mod index;
 mod matmul;
@@ -21,6 +24,7 @@ mod quantize;
 mod recurrent;
 mod reduce;
 mod resize;
+mod sample;
 mod scatter;
 mod shapes;
 mod slice;
@@ -39,6 +43,7 @@ pub(crate) use window::{Axis, Window};
 
 use crate::ir::Constant;
 use crate::limits::Going;
+use crate::number::{Float, with_floats};
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use pannier_graph::Node;
@@ -201,6 +206,7 @@ static TABLE: &[(&str, Build)] = &[
     ("Asinh", elementwise::unary),
     ("Atan", elementwise::unary),
     ("Atanh", elementwise::unary),
+    ("Attention", attention::attention),
     ("AveragePool", pool::pool),
     ("BatchNormalization", normalise::batch),
     ("BitShift", elementwise::bit_shift),
@@ -224,12 +230,14 @@ static TABLE: &[(&str, Build)] = &[
     ("Cos", elementwise::unary),
     ("Cosh", elementwise::unary),
     ("CumSum", reduce::cum_sum),
+    ("DFT", fourier::dft),
     ("DepthToSpace", shapes::depth_to_space),
     ("DequantizeLinear", quantize::dequantize),
     ("Det", index::det),
     ("Div", elementwise::binary),
     ("Dropout", shapes::identity),
     ("DynamicQuantizeLinear", quantize::dynamic_quantize),
+    ("Einsum", einsum::einsum),
     ("Elu", elementwise::unary),
     ("Equal", elementwise::binary),
     ("Erf", elementwise::unary),
@@ -248,6 +256,7 @@ static TABLE: &[(&str, Build)] = &[
     ("GlobalMaxPool", pool::global_pool),
     ("Greater", elementwise::binary),
     ("GreaterOrEqual", elementwise::binary),
+    ("GridSample", sample::grid_sample),
     ("GroupNormalization", normalise::group),
     ("HammingWindow", fill::window),
     ("HannWindow", fill::window),
@@ -307,7 +316,9 @@ static TABLE: &[(&str, Build)] = &[
     ("Reshape", shapes::reshape),
     ("Resize", resize::resize),
     ("ReverseSequence", index::reverse_sequence),
+    ("RotaryEmbedding", attention::rotary),
     ("Round", elementwise::unary),
+    ("STFT", fourier::stft),
     ("ScatterElements", scatter::scatter_elements),
     ("ScatterND", scatter::scatter_nd),
     ("Selu", elementwise::unary),
@@ -379,6 +390,14 @@ pub(crate) const INTEGERS: &[DType] =
 
 pub(crate) fn is_float(dtype: DType) -> bool {
     FLOATS.contains(&dtype)
+}
+
+/// Writes a tensor of floating-point numbers, element by element, each rounded once.
+pub(crate) fn write_floats(output: &mut ViewMut<'_>, value: &mut dyn FnMut(usize) -> f64) -> Result<(), Failure> {
+    with_floats!(output.dtype, T => {
+        output.as_slice::<T>()?.iter_mut().enumerate().for_each(|(at, slot)| *slot = T::from_f64(value(at)));
+        Ok(())
+    }, other => Err(format!("no floating-point numbers: {}", other.name())))
 }
 
 #[cfg(test)]
