@@ -127,6 +127,18 @@ pub(crate) fn decode_graph(
     Ok(graph)
 }
 
+/// Refuses a graph that is not the manifest's or that no engine supports, before anything is read that only a run needs.
+pub(crate) fn check_support(graph: &Graph, manifest: &Manifest, options: &Options) -> Result<(), Error> {
+    check_interface(graph, manifest)?;
+    let mut rejected = Vec::new();
+    for engine in &options.engines {
+        let Err(nodes) = engine.supports(graph) else { return Ok(()) };
+        let error = EngineError::Unsupported { engine: engine.name(), nodes };
+        rejected.push(Rejected { engine: engine.name(), error });
+    }
+    Err(Error::NoEngine { rejected })
+}
+
 /// The lists of labels.
 pub(crate) fn decode_labels(bytes: &[u8]) -> Result<Vec<Vec<String>>, Error> {
     decode_versioned(bytes, LABELS_VERSION)

@@ -72,8 +72,8 @@ impl Loader {
     /// Takes the next bytes of the file, as many as there are.
     ///
     /// # Errors
-    /// Those of [`Session::open`] that are about reading a bundle. A loader that failed stays failed with the same error.
-    /// Never panics.
+    /// Those of [`Session::open`] that are about reading a bundle, and [`Error::NoEngine`] as soon as the graph has arrived, if no
+    /// engine supports it: long before the weights have. A loader that failed stays failed with the same error. Never panics.
     pub fn push(&mut self, arrived: &[u8]) -> Result<(), Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -118,6 +118,11 @@ impl Loader {
         self.opened.as_ref().map(|opened| opened.sha256)
     }
 
+    /// Whether the graph has arrived, and an engine supports it: [`push`](Loader::push) will not refuse it any more.
+    pub fn is_supported(&self) -> bool {
+        self.graph.is_some()
+    }
+
     /// Bytes that arrived so far.
     pub fn position_bytes(&self) -> u64 {
         self.stream.position_bytes()
@@ -140,7 +145,9 @@ impl Loader {
             Event::Section { name, content } => match (name.as_str(), &self.opened) {
                 ("graph", Some(opened)) => {
                     let sizes = load::weight_section_sizes(&opened.header);
-                    self.graph = Some(load::decode_graph(&content, &sizes, &opened.manifest, &self.options)?);
+                    let graph = load::decode_graph(&content, &sizes, &opened.manifest, &self.options)?;
+                    load::check_support(&graph, &opened.manifest, &self.options)?;
+                    self.graph = Some(graph);
                 }
                 ("golden", _) if self.options.self_test => self.golden = Some(Golden::decode(&content)?),
                 ("labels", _) => self.labels = load::decode_labels(&content)?,

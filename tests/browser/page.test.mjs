@@ -36,7 +36,8 @@ for (const name of Object.keys(CLASSES)) {
       assert.match(metadata.sha256, /^[0-9a-f]{64}$/);
       assert.equal(description.inputs[0].type, "int32");
       assert.equal(description.outputs.length, 1);
-      assert.equal(report.engine, "tract");
+      assert.equal(report.engine, "executor", JSON.stringify(report.rejected));
+      assert.deepEqual(report.engines, ["executor"]);
       assert.equal(report.flavour, "relaxed-simd");
       assert.equal(report.source, "network");
       assert.equal(report.selfTest.cases, 1);

@@ -15,8 +15,8 @@ pub const FLAVOURS: [(&str, &str); 2] = [("simd128", "+simd128"), ("relaxed-simd
 /// What Cargo wants between flags in `CARGO_ENCODED_RUSTFLAGS`, the one variable that allows spaces in them.
 const ENCODED_SEPARATOR: &str = "\x1f";
 
-/// The profile in the root `Cargo.toml`.
-const PROFILE: &str = "guest";
+/// The profile in the root `Cargo.toml`, of every build with tract in it.
+pub const PROFILE: &str = "guest";
 
 /// Builds what is not up to date and returns the folder. With nothing to do this takes about a second.
 pub fn ensure() -> Result<PathBuf> {
@@ -29,7 +29,8 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
     let folder = environment::root().join("wasm/guest/dist");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     for (flavour, features) in FLAVOURS {
-        let raw = link("pannier-guest", flavour, features, options)?;
+        let raw =
+            link(&Linked { package: "pannier-guest", profile: PROFILE, folder: "guest", flavour, features }, options)?;
         let place = |name: String| folder.join(name);
         update(&place(format!("raw-{flavour}.wasm")), &raw)?;
         update(&place(format!("pannier-guest-{flavour}.wasm")), &pannier_wasm_module::plain(&raw)?)?;
@@ -38,17 +39,28 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Links a package of this workspace for one of the [`FLAVOURS`], with options for Cargo, and returns the module.
-pub fn link(package: &str, flavour: &str, features: &str, options: &[&str]) -> Result<Vec<u8>> {
+/// What is linked: a package of this workspace, in a profile of the root `Cargo.toml`, for one of the [`FLAVOURS`].
+pub struct Linked {
+    pub package: &'static str,
+    pub profile: &'static str,
+    /// Begin of the name of the target folder: those with the same share what they have compiled.
+    pub folder: &'static str,
+    pub flavour: &'static str,
+    pub features: &'static str,
+}
+
+/// Links a package, with options for Cargo, and returns the module.
+pub fn link(linked: &Linked, options: &[&str]) -> Result<Vec<u8>> {
+    let Linked { package, profile, folder, flavour, features } = linked;
     // Cargo tells artefacts of different flags apart, but not where one of them is `--remap-path-prefix`: in one folder the
     // flavours would overwrite each other's, and compile everything each time.
-    let target_dir = environment::target_dir()?.join(format!("guest-{flavour}"));
+    let target_dir = environment::target_dir()?.join(format!("{folder}-{flavour}"));
     let mut rustc = cargo();
     rustc.env("CARGO_ENCODED_RUSTFLAGS", rustflags(features)?.join(ENCODED_SEPARATOR));
     rustc.args(["rustc", "--package", package, "--lib", "--crate-type", "cdylib"]);
-    rustc.arg("--target-dir").arg(&target_dir).args(["--target", wasm::TARGET, "--profile", PROFILE]).args(options);
+    rustc.arg("--target-dir").arg(&target_dir).args(["--target", wasm::TARGET, "--profile", profile]).args(options);
     shell::run(&mut rustc)?;
-    let module = target_dir.join(wasm::TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm");
+    let module = target_dir.join(wasm::TARGET).join(profile).join(package.replace('-', "_")).with_extension("wasm");
     fs::read(&module).with_context(|| module.display().to_string())
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::environment::{self, root};
-use crate::guest::{FLAVOURS, link};
+use crate::guest::{self, FLAVOURS, Linked, link};
 use crate::setup::node::Node;
 use crate::setup::{browser, node, wasm};
 use crate::shell;
@@ -35,9 +35,9 @@ const WASM_OPT: [&str; 14] = [
 /// Makes the package complete, for tests: modules that wasm-opt has not seen will do.
 pub fn ensure(options: &[&str]) -> Result<PathBuf> {
     wasm::ensure()?;
-    for flavour in Flavour::all()? {
-        flavour.link(options)?;
-        flavour.place()?;
+    for module in Module::all()? {
+        module.link(options)?;
+        module.place()?;
     }
     Ok(package())
 }
@@ -48,10 +48,10 @@ pub fn build() -> Result<()> {
     let node = node::ensure()?;
     let packages = browser::packages(&node)?;
     let mut sizes = Vec::new();
-    for flavour in Flavour::all()? {
-        flavour.link(&[])?;
-        flavour.shrink(&node, &packages)?;
-        sizes.push(flavour.place()?);
+    for module in Module::all()? {
+        module.link(&[])?;
+        module.shrink(&node, &packages)?;
+        sizes.push((fs::metadata(module.linked())?.len(), module.place()?));
     }
     record(&node, &sizes)?;
     pack(&node)
@@ -62,32 +62,60 @@ fn package() -> PathBuf {
     root().join("wasm/web/npm")
 }
 
-/// One of the modules, on its way from the linker to the package.
-struct Flavour {
+/// What a module has inside.
+struct Engines {
+    /// Begin of the module's name.
     name: &'static str,
+    profile: &'static str,
+    /// Begin of the target folder's name.
+    folder: &'static str,
+    /// Options of Cargo.
+    options: &'static [&'static str],
+}
+
+/// The small module that is fetched always, and the large one for operators that the small one lacks. That one is built beside
+/// the guest, so that tract is compiled once.
+const ENGINES: [Engines; 2] = [
+    Engines { name: "pannier", profile: "web", folder: "web", options: &[] },
+    Engines { name: "pannier-tract", profile: guest::PROFILE, folder: "guest", options: &["--features", "tract"] },
+];
+
+/// One of the modules, on its way from the linker to the package.
+struct Module {
+    engines: &'static Engines,
+    flavour: &'static str,
     features: &'static str,
     /// Where it is kept between two calls.
     folder: PathBuf,
 }
 
-impl Flavour {
-    fn all() -> Result<Vec<Flavour>> {
+impl Module {
+    fn all() -> Result<Vec<Module>> {
         let folder = environment::target_dir()?.join("web");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        Ok(FLAVOURS.map(|(name, features)| Flavour { name, features, folder: folder.clone() }).into())
+        let of =
+            |engines| FLAVOURS.map(|(flavour, features)| Module { engines, flavour, features, folder: folder.clone() });
+        Ok(ENGINES.iter().flat_map(of).collect())
+    }
+
+    /// Its name in the package.
+    fn name(&self) -> String {
+        format!("{}-{}.wasm", self.engines.name, self.flavour)
     }
 
     fn linked(&self) -> PathBuf {
-        self.folder.join(format!("linked-{}.wasm", self.name))
+        self.folder.join(format!("linked-{}", self.name()))
     }
 
     fn shrunk(&self) -> PathBuf {
-        self.folder.join(format!("shrunk-{}.wasm", self.name))
+        self.folder.join(format!("shrunk-{}", self.name()))
     }
 
     /// Links the module. If it is another one than the last time, what was made of that is gone.
     fn link(&self, options: &[&str]) -> Result<()> {
-        let module = link("pannier-web", self.name, self.features, options)?;
+        let Engines { profile, folder, options: ours, .. } = *self.engines;
+        let linked = Linked { package: "pannier-web", profile, folder, flavour: self.flavour, features: self.features };
+        let module = link(&linked, &[ours, options].concat())?;
         if update(&self.linked(), &module)? && self.shrunk().exists() {
             fs::remove_file(self.shrunk())?;
         }
@@ -114,7 +142,7 @@ impl Flavour {
         let best = Some(self.shrunk()).filter(|path| path.exists()).unwrap_or_else(|| self.linked());
         let folder = package().join("wasm");
         fs::create_dir_all(&folder)?;
-        let place = folder.join(format!("pannier-{}.wasm", self.name));
+        let place = folder.join(self.name());
         let module = fs::read(best)?;
         update(&place, &module)?;
         eprintln!("  {}: {:.2} MB", place.display(), module.len() as f64 / 1e6);
@@ -122,20 +150,21 @@ impl Flavour {
     }
 }
 
-/// Writes the sizes of the modules, as they are and as a server sends them, into `benches/sizes.toml`.
-fn record(node: &Node, modules: &[PathBuf]) -> Result<()> {
+/// Writes the sizes of the modules, as they were linked, as they are and as a server sends them, into `benches/sizes.toml`.
+fn record(node: &Node, modules: &[(u64, PathBuf)]) -> Result<()> {
     let mut text = String::from(
-        "# Sizes of what is shipped, in bytes: as a file, and as a server sends it (brotli, quality 11).\n\
-         # Written by `cargo xtask web`.\n",
+        "# Sizes of what is shipped, in bytes: as it was linked, as a file, and as a server sends it (brotli, quality 11).\n\
+         # Written by `cargo xtask web`, checked by tests/it/browser/sizes.rs.\n",
     );
-    for module in modules {
+    for (linked_bytes, module) in modules {
         let script = "const { brotliCompressSync } = require('node:zlib'); \
                       console.log(brotliCompressSync(require('node:fs').readFileSync(process.argv[1])).length)";
         let sent = shell::output(Command::new(&node.program).args(["-e", script]).arg(module))?;
         let (name, bytes) = (module.file_name().unwrap_or_default().to_string_lossy(), fs::metadata(module)?.len());
         let sent: u64 = sent.trim().parse().context("a number of bytes")?;
         eprintln!("  {name}: {:.2} MB, {:.2} MB as brotli", bytes as f64 / 1e6, sent as f64 / 1e6);
-        text += &format!("\n[\"@pannier/runtime/{name}\"]\nbytes = {bytes}\nbrotli_bytes = {sent}\n");
+        text += &format!("\n[\"@pannier/runtime/{name}\"]\n");
+        text += &format!("linked_bytes = {linked_bytes}\nbytes = {bytes}\nbrotli_bytes = {sent}\n");
     }
     update(&root().join("benches/sizes.toml"), text.as_bytes())?;
     Ok(())

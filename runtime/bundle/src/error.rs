@@ -187,10 +187,9 @@ impl Error {
             Error::Version { .. } | Error::UnknownCritical { .. } => Some("update the runtime"),
             Error::Decode { why: DecodeError::Version { .. }, .. } => Some("update the runtime"),
             Error::Truncated { .. } => Some("the download may have been cut short: fetch the file again"),
-            Error::Chunk { why: ChunkError::Digest, .. } => Some("the file was altered or damaged: fetch it again"),
-            Error::SignatureBlock(SignatureBlockError::Digest) => {
-                Some("the file was altered or damaged: fetch it again")
-            }
+            Error::Chunk { why: ChunkError::Digest, .. }
+            | Error::SignatureBlock(SignatureBlockError::Digest)
+            | Error::Padding { .. } => Some("the file was altered or damaged: fetch it again"),
             Error::Limit { .. } => Some("raise that limit if the bundle is to be trusted"),
             Error::Trust(error) => error.hint(),
             _ => None,

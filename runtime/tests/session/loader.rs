@@ -1,7 +1,7 @@
 //! Bundles that arrive piece by piece.
 
-use super::{FREE, bundle, envelope, floats, golden, twice};
-use pannier::{Code, Error, LoadStep, Loader, Options, Session, Trust, inputs};
+use super::{Empty, FREE, bundle, envelope, floats, golden, options, twice};
+use pannier::{Code, Engine, Error, LoadStep, Loader, Options, Session, TractEngine, Trust, inputs};
 use std::sync::{Arc, Mutex};
 
 /// Loads in pieces of so many bytes.
@@ -68,6 +68,29 @@ fn a_bundle_that_ends_too_early_or_too_late_is_refused() {
     }
     let longer = [bytes, vec![0]].concat();
     assert_eq!(load(&longer, 64, Options::default()).unwrap_err().code(), Code::Corrupt);
+}
+
+#[test]
+fn a_graph_that_no_engine_supports_is_refused_when_it_arrives() {
+    let bytes = bundle(twice(FREE), None);
+    let load = |engines: Vec<Arc<dyn Engine>>| {
+        let mut loader = Loader::new(Trust::AllowUnsigned, options(engines)).unwrap();
+        for (index, byte) in bytes.iter().enumerate() {
+            if let Err(error) = loader.push(&[*byte]) {
+                return (index, loader.is_supported(), Err(error));
+            }
+        }
+        (bytes.len(), loader.is_supported(), loader.finish())
+    };
+    let (at, supported, refused) = load(vec![Arc::new(Empty)]);
+    let error = refused.unwrap_err();
+    assert_eq!((error.code(), supported), (Code::UnsupportedOperator, false));
+    assert!(error.to_string().contains("empty: 1 operator(s) not supported"), "{error}");
+    assert!(at < bytes.len() - 64, "before the weights: byte {at} of {}", bytes.len());
+
+    let (_, supported, session) = load(vec![Arc::new(Empty), Arc::new(TractEngine::new())]);
+    let rejected = session.unwrap().report().rejected;
+    assert_eq!((supported, rejected.len()), (true, 1), "one engine is enough");
 }
 
 #[test]

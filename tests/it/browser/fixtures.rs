@@ -3,13 +3,17 @@
 use crate::conformance::subjects;
 use crate::support::bundle::{publisher, signed, target};
 use crate::support::tensors::numbers;
-use crate::support::{Onnx, temp_dir};
+use crate::support::{Onnx, onnx, temp_dir};
 use pannier::DType::F32;
-use pannier::{Code, Tensor};
+use pannier::{Code, Limits, Manifest, Tensor, Trust};
+use pannier_bundle::write::{SealOptions, SectionContent, content_id, seal};
+use pannier_bundle::{Bundle, Section, encode_versioned};
+use pannier_engine::golden::Golden;
 use pannier_packager::build;
 use pannier_packager::config::{InputConfig, InputContent, OutputConfig, OutputContent, Target};
 use pannier_packager::sign::PrivateKey;
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -28,6 +32,9 @@ fn make() -> tempfile::TempDir {
     write("sum.pannier", &signed(&sum).expect("it builds"));
     write("unsigned.pannier", &build::build(&sum, None, &mut |_, _, _| {}).expect("it builds").bundle);
     write("types.pannier", &subjects::every_type().bundle);
+    write("einsum.pannier", &signed(&einsum(folder.path())).expect("it builds"));
+    let unsigned = std::fs::read(folder.path().join("unsigned.pannier")).expect("it was written");
+    write("wrong.pannier", &with_wrong_answers(unsigned));
     let key = publisher().public_key().to_pem();
     write("publisher.pub", key.as_bytes());
     write("stranger.pub", PrivateKey::generate().expect("random numbers").public_key().to_pem().as_bytes());
@@ -60,6 +67,56 @@ fn running_sum(folder: &Path) -> Target {
     let next = OutputConfig { content: OutputContent::NextState, ..OutputConfig::default() };
     target.outputs.insert("next".into(), next);
     target
+}
+
+/// `y = (x * w) * transposed(x * w)`, the second product by an operator that only tract has. Its weights are long enough to arrive
+/// in many pieces.
+fn einsum(folder: &Path) -> Target {
+    const COLUMNS: u16 = 16384;
+    let weights: Vec<f32> = (0..2 * COLUMNS).map(|index| f32::from(index % 251) / 256.0).collect();
+    let model = Onnx::new(17)
+        .input("x", F32, "2,2")
+        .floats("w", &format!("2,{COLUMNS}"), &weights)
+        .node("MatMul", &["x", "w"], &["xw"])
+        .node("Einsum", &["xw", "xw"], &["y"])
+        .with(onnx::string("equation", "ik,jk->ij"))
+        .output("y", F32, "2,2");
+    target("einsum", &model.save(folder))
+}
+
+/// An unsigned bundle whose golden answers no engine gives.
+fn with_wrong_answers(bundle: Vec<u8>) -> Vec<u8> {
+    let opened = Bundle::open(bundle, &Limits::default()).and_then(|bundle| bundle.verify(&Trust::AllowUnsigned, None));
+    let verified = opened.expect("it is a bundle");
+    let content = |section: &Section| {
+        let mut bytes = vec![0; usize::try_from(section.content_bytes).expect("it is small")];
+        verified.read_into(&section.name, &mut bytes).expect("it is whole");
+        if section.name == "golden" {
+            let mut golden = Golden::decode(&bytes).expect("it was built");
+            golden.cases[0].outputs[0].bytes.fill(0x41);
+            bytes = golden.encode();
+        }
+        SectionContent {
+            name: section.name.clone(),
+            bytes: bytes.into(),
+            element_bytes: 1,
+            cuts: vec![],
+            critical: section.critical,
+        }
+    };
+    let sections = verified.header().sections.iter().filter(|section| section.name != "manifest").map(content);
+    let mut sections: Vec<SectionContent<'_>> = sections.collect();
+    let mut manifest = verified.manifest().clone();
+    manifest.bundle_id = content_id(&sections).expect("it has sections");
+    sections.push(SectionContent {
+        name: "manifest".into(),
+        bytes: encode_versioned(Manifest::VERSION, &manifest).into(),
+        element_bytes: 1,
+        cuts: vec![],
+        critical: true,
+    });
+    let sealed = seal(sections, &SealOptions::default(), &mut |_, _| ControlFlow::Continue(()));
+    sealed.and_then(|sealed| sealed.assemble(&[])).expect("it seals")
 }
 
 /// Tensors as `tests/browser/harness/inputs.mjs` takes them.

@@ -1,6 +1,7 @@
 //! The npm package in Chromium and in Node: starts the scripts of `tests/browser`, each with Node's own test runner.
 
 mod fixtures;
+mod sizes;
 
 use crate::support::web::{chromium, node, node_packages, oldest_node, package};
 use crate::support::{project_root, temp_dir};
@@ -15,6 +16,11 @@ fn pages_and_workers() {
 #[test]
 fn servers_that_are_slow_broken_wrong_or_hostile() {
     passes("network");
+}
+
+#[test]
+fn which_module_and_which_engine() {
+    passes("engines");
 }
 
 #[test]

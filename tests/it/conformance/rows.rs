@@ -103,7 +103,7 @@ pub fn rows() -> Vec<Row> {
             runner: Box::new(Sandboxed(sandbox::deterministic())),
             exceptions: &[],
         },
-        Row { engine: "tract", target: "browser", runner: Box::new(InBrowser), exceptions: &[] },
+        Row { engine: "executor, else tract", target: "browser", runner: Box::new(InBrowser), exceptions: &[] },
     ]
 }
 

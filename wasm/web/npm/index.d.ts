@@ -105,6 +105,8 @@ export interface LoadOptions {
   retries?: number;
   /** As for `init`. */
   wasm?: InitOptions["wasm"];
+  /** As for `init`. */
+  tract?: InitOptions["tract"];
 }
 
 /** How a run is done. */
@@ -156,7 +158,9 @@ export interface Description extends Metadata {
 export interface Report {
   /** Name of the engine that runs the model. */
   engine: string;
-  /** Which build of the runtime this is. */
+  /** The engines of the module that the model is in, in order of preference: those of the small one, or of the large one. */
+  engines: string[];
+  /** Which instructions that module may use. */
   flavour: "simd128" | "relaxed-simd";
   /** Where the bundle came from. */
   source: Source;
@@ -236,8 +240,13 @@ export interface Session extends Disposable {}
 
 /** Where the runtime comes from, if not from beside the package's own files. */
 export interface InitOptions {
-  /** Address of one of the package's `.wasm` files, its bytes, or the compiled module. */
+  /** Address of one of the package's `.wasm` files, its bytes, or the compiled module. A large one needs no other. */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
+  /**
+   * The same for the large module, which is fetched only when a model needs an operator that the small one's engine lacks, or when that
+   * engine fails the model's self-test. `false`: there is none, and such models are refused.
+   */
+  tract?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module | false;
 }
 
 /**

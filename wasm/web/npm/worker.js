@@ -1,5 +1,5 @@
 import { throwIfAborted } from "./src/error.js";
-import { module } from "./src/init.js";
+import { runtime } from "./src/init.js";
 import { loadOptions } from "./src/options.js";
 import { RemoteModel } from "./src/remote.js";
 import { Session } from "./src/session.js";
@@ -15,7 +15,7 @@ export class WorkerSession extends Session {
   static async create(where, options = {}) {
     const checked = loadOptions(options);
     throwIfAborted(checked.signal);
-    return new WorkerSession(await RemoteModel.load(await module(checked.wasm), where, checked));
+    return new WorkerSession(await RemoteModel.load(runtime(checked), where, checked));
   }
 
   /** Ends the worker, whatever it is at, which gives its memory back. The same as `dispose`. */

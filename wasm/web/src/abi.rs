@@ -6,10 +6,11 @@
 
 use std::cell::RefCell;
 
+use pannier::Loader;
 use pannier_wasm_interface::model::{Model, Output};
 use pannier_wasm_interface::{Failure, forget_refusal, text};
 
-use crate::web::Web;
+use crate::web::{self, Web};
 
 const OK: u32 = 0;
 const FAILED: u32 = 1;
@@ -18,6 +19,7 @@ thread_local! {
     static WEB: RefCell<Web> = {
         // tract registers its kernels in constructors. A linker would wrap every export to run them, but stands back where
         // they are called by hand.
+        #[cfg(feature = "tract")]
         wit_bindgen::rt::run_ctors_once();
         text::leave_panics();
         RefCell::default()
@@ -55,6 +57,18 @@ pub extern "C" fn pannier_sha256() {
         let digest = web.loader().and_then(|loader| loader.sha256());
         text::leave(digest.map_or_else(String::new, |digest| pannier_wasm_interface::describe::hex(&digest)));
     });
+}
+
+/// Whether the graph has arrived and an engine of this module supports it.
+#[unsafe(no_mangle)]
+pub extern "C" fn pannier_is_supported() -> u32 {
+    with(0, |web| u32::from(web.loader().is_some_and(Loader::is_supported)))
+}
+
+/// Leaves the names of this module's engines as the text, in order of preference.
+#[unsafe(no_mangle)]
+pub extern "C" fn pannier_engines() {
+    with((), |_| text::leave(web::engines().join(" ")));
 }
 
 /// Prepares and tests the model, once all of the bundle has arrived.

@@ -1,6 +1,6 @@
 //! What an instance holds: the piece that comes in, and the bundle or the model that has come in.
 
-use pannier::{Code, LoadTimes, Loader};
+use pannier::{Code, LoadTimes, Loader, Options};
 use pannier_graph::AlignedBytes;
 use pannier_wasm_interface::{Description, Failure, Model};
 use serde::Serialize;
@@ -82,14 +82,21 @@ impl Web {
         let model = self.model()?;
         let LoadTimes { verify_ms, read_ms, prepare_ms, self_test_ms } = model.session().report().load;
         let load = LoadView { verify_ms, read_ms, prepare_ms, self_test_ms };
-        Ok(serde_json::to_string(&Document { description: model.describe(), load }).unwrap_or_default())
+        Ok(serde_json::to_string(&Document { description: model.describe(), engines: engines(), load })
+            .unwrap_or_default())
     }
+}
+
+/// Names of this module's engines, in order of preference.
+pub(crate) fn engines() -> Vec<&'static str> {
+    Options::default().engines.iter().map(|engine| engine.name()).collect()
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
     description: Description<'a>,
+    engines: Vec<&'static str>,
     load: LoadView,
 }
 

@@ -22,6 +22,7 @@ export function report(document, { source, receiveMs, memoryBytes }) {
   const { rejected, self_test: test, memory } = document.report;
   return {
     engine: document.engine,
+    engines: document.engines,
     flavour: document.flavour,
     source,
     signers: document.verdict?.signers ?? [],

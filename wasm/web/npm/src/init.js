@@ -11,34 +11,56 @@ const FILES = {
   "relaxed-simd": () => new URL("../wasm/pannier-relaxed-simd.wasm", import.meta.url),
 };
 
-let compiled = null;
+/** The same with tract beside Pannier's own engine. */
+const TRACT_FILES = {
+  "simd128": () => new URL("../wasm/pannier-tract-simd128.wasm", import.meta.url),
+  "relaxed-simd": () => new URL("../wasm/pannier-tract-relaxed-simd.wasm", import.meta.url),
+};
+
+let small = null;
+let large = null;
 
 /**
  * Fetches and compiles the runtime, once: every further call gives the same answer. `Session.create` calls it, too.
  *
- * @param {{ wasm?: string | URL | BufferSource | WebAssembly.Module }} [options]
+ * @param {{ wasm?: Place, tract?: Place | false }} [options] where `Place` is `string | URL | BufferSource | WebAssembly.Module`
  */
-export async function init({ wasm } = {}) {
-  await module(wasm);
+export async function init(options = {}) {
+  await runtime(options).module();
 }
 
-/** The compiled runtime. */
-export function module(wasm) {
-  if (compiled === null) {
-    // A failure is not for ever: the next call tries again.
-    compiled = compile(wasm ?? FILES[flavour()]()).catch((error) => {
-      compiled = null;
+/**
+ * The modules of the runtime, each fetched and compiled when it is first asked for.
+ *
+ * @returns {{ module: () => Promise<WebAssembly.Module>, larger: (why: PannierError) => Promise<WebAssembly.Module> }} `larger`: the
+ * module for a model that `module` refuses
+ */
+export function runtime({ wasm, tract }) {
+  return {
+    module: () => (small ??= compile(wasm ?? FILES[flavour()]()).catch((error) => {
+      // A failure is not for ever: the next call tries again.
+      small = null;
       throw error;
-    });
-  }
-  return compiled;
+    })),
+    larger: async (why) => {
+      if (tract === false) throw why;
+      large ??= compile(tract ?? TRACT_FILES[flavour()]());
+      return large.catch((error) => {
+        large = null;
+        throw new PannierError(error.code, `${error.message}; it is wanted because ${why.message}`, {
+          hint: "serve the package's pannier-tract-*.wasm files, or say in `init({ tract })` where they are",
+          cause: error,
+        });
+      });
+    },
+  };
 }
 
 async function compile(wasm) {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return compileBytes(wasm, "the given bytes");
   if (typeof wasm !== "string" && !(wasm instanceof URL)) {
-    throw usage("`wasm` is neither an address, nor bytes, nor a WebAssembly.Module");
+    throw usage("`wasm` or `tract` is neither an address, nor bytes, nor a WebAssembly.Module");
   }
   const url = new URL(address(wasm));
   const files = url.protocol === "file:" ? builtin("node:fs/promises") : undefined;

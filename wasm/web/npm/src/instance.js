@@ -54,6 +54,17 @@ export class Instance {
     return this.#text();
   }
 
+  /** Whether the graph has arrived and is supported. */
+  get isSupported() {
+    return this.#call("pannier_is_supported") !== 0;
+  }
+
+  /** Names of the module's engines, in order of preference. */
+  get engines() {
+    this.#call("pannier_engines");
+    return this.#text().split(" ");
+  }
+
   /** Prepares and tests the model. */
   finish() {
     this.#expect("pannier_finish");

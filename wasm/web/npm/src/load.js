@@ -8,24 +8,37 @@ import { BytesSource } from "./source/bytes.js";
 import { Download, RESTART } from "./source/download.js";
 import { FileSource } from "./source/file.js";
 
+/** What another engine may do better. */
+const THE_ENGINES = ["E_UNSUPPORTED_OPERATOR", "E_ACCURACY"];
+
 /**
  * Loads a bundle into an instance of its own.
  *
- * @param {WebAssembly.Module} module
+ * @param runtime the modules, as `runtime` of `init.js` gives them
  * @param {string | URL | ArrayBuffer | ArrayBufferView} where
  * @param options as `loadOptions` gives them
  */
-export async function load(module, where, options) {
+export async function load(runtime, where, options) {
   throwIfAborted(options.signal);
-  const loading = new Loading(await Instance.create(module), options);
+  const instance = await Instance.create(await runtime.module());
   // The runtime looks at the clock when bytes arrive; this is for a server that sends none.
   const limit = new TimeLimit(options.wire.loadDeadlineMs, options.signal);
+  const limited = { ...options, signal: limit.signal };
+  const loading = new Loading(instance, runtime, limited);
   try {
-    await receive(loading, where, { ...options, signal: limit.signal });
+    await receive(loading, where, limited);
+    try {
+      return await loading.finish();
+    } catch (error) {
+      // Nearly always it is the graph alone that an engine refuses, as soon as it arrives. What is found out only in a plan or in
+      // the self-test is found when the bytes are gone.
+      await loading.takeOver(error);
+      await receive(loading, where, { ...limited, cache: options.cache !== false });
+      return await loading.finish();
+    }
   } finally {
     limit.clear();
   }
-  return loading.finish();
 }
 
 async function receive(loading, where, options) {
@@ -51,7 +64,10 @@ function sourceOf(where, options) {
 /** One bundle on its way in. */
 class Loading {
   #instance;
+  #runtime;
   #options;
+  /** What has arrived until the graph was supported, for a larger module to begin with; `null` afterwards. */
+  #early = [];
   /** Where the pieces come from, for reports. */
   #source = "memory";
   #position = 0;
@@ -62,8 +78,9 @@ class Loading {
   #startMs = performance.now();
   #receiveMs = 0;
 
-  constructor(instance, options) {
+  constructor(instance, runtime, options) {
     this.#instance = instance;
+    this.#runtime = runtime;
     this.#options = options;
   }
 
@@ -90,7 +107,7 @@ class Loading {
         this.#begin();
         await keeper?.restart();
       } else {
-        this.#push(piece);
+        await this.#push(piece);
         await keeper?.write(piece, this.#sha256);
       }
     }
@@ -110,15 +127,37 @@ class Loading {
     return { instance: this.#instance, source: this.#source, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 
+  /** Begins anew in the module with more engines, if there is one and it may help. */
+  async takeOver(error) {
+    if (!THE_ENGINES.includes(error.code) || this.#instance.engines.includes("tract")) throw error;
+    const module = await this.#runtime.larger(error);
+    throwIfAborted(this.#options.signal);
+    // The first one goes before there is a second.
+    this.#instance = null;
+    this.#instance = await Instance.create(module);
+    this.#instance.open(this.#options.wire);
+  }
+
   #begin() {
     this.#position = 0;
     this.#totalBytes = null;
     this.#sha256 = "";
+    this.#early = [];
     this.#instance.open(this.#options.wire);
   }
 
-  #push(piece) {
-    this.#instance.push(piece);
+  async #push(piece) {
+    try {
+      this.#instance.push(piece);
+    } catch (error) {
+      if (this.#early === null) throw error;
+      await this.takeOver(error);
+      for (const early of this.#early) this.#instance.push(early);
+      this.#instance.push(piece);
+    }
+    // A copy: a source may use its buffer again.
+    if (this.#instance.isSupported) this.#early = null;
+    else this.#early?.push(piece.slice());
     this.#position += piece.length;
     this.#totalBytes ??= this.#instance.fileBytes || null;
     if (this.#sha256 === "") {

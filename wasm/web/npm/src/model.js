@@ -8,8 +8,8 @@ export class LocalModel {
   /** What the model is. */
   description;
 
-  static async load(module, where, options) {
-    const loaded = await load(module, where, options);
+  static async load(runtime, where, options) {
+    const loaded = await load(runtime, where, options);
     const self = new LocalModel();
     self.#instance = loaded.instance;
     self.#loaded = { source: loaded.source, receiveMs: loaded.receiveMs };

@@ -1,6 +1,6 @@
 import { usage } from "./error.js";
 
-const LOAD_OPTIONS = ["trust", "limits", "selfTest", "onProgress", "signal", "cache", "retries", "wasm"];
+const LOAD_OPTIONS = ["trust", "limits", "selfTest", "onProgress", "signal", "cache", "retries", "wasm", "tract"];
 const LIMITS = ["memoryBytes", "contentBytes", "deadlineMs", "loadDeadlineMs"];
 const RUN_OPTIONS = ["signal", "transfer"];
 const TRUST = ["keys", "policy", "allowUnsigned"];
@@ -14,7 +14,7 @@ const MOST_RETRIES = 4;
  */
 export function loadOptions(options) {
   known(options, LOAD_OPTIONS, "option");
-  const { trust, limits = {}, selfTest = true, onProgress, signal, cache = false, retries = MOST_RETRIES, wasm } = options;
+  const { trust, limits = {}, selfTest = true, onProgress, signal, cache = false, retries = MOST_RETRIES, wasm, tract } = options;
   known(limits, LIMITS, "limit");
   if (typeof selfTest !== "boolean") throw usage("`selfTest` is true or false");
   if (onProgress !== undefined && typeof onProgress !== "function") throw usage("`onProgress` is a function");
@@ -30,7 +30,7 @@ export function loadOptions(options) {
     deadlineMs: duration(limits, "deadlineMs"),
     loadDeadlineMs: duration(limits, "loadDeadlineMs"),
   };
-  return { wire, onProgress, signal, cache, retries, wasm };
+  return { wire, onProgress, signal, cache, retries, wasm, tract };
 }
 
 /** The options of a run, checked. */

@@ -1,4 +1,4 @@
-import { PannierError, interrupted } from "./error.js";
+import { PannierError, interrupted, throwIfAborted } from "./error.js";
 import { address } from "./place.js";
 import { bytesOf } from "./source/bytes.js";
 import { Tensor } from "./tensor.js";
@@ -10,11 +10,17 @@ export class RemoteModel {
   #waiting = new Map();
   #count = 0;
   #onProgress = null;
+  /** The modules, while the model is being loaded. */
+  #runtime;
   /** What the model is. */
   description;
 
-  static async load(module, where, { onProgress, signal, wire, cache, retries }) {
+  static async load(runtime, where, { onProgress, signal, wire, cache, retries }) {
     const self = new RemoteModel();
+    // Compiled here, once for all workers.
+    const module = await runtime.module();
+    throwIfAborted(signal);
+    self.#runtime = runtime;
     self.#onProgress = onProgress;
     self.#start();
     try {
@@ -28,6 +34,7 @@ export class RemoteModel {
       throw error;
     }
     self.#onProgress = null;
+    self.#runtime = null;
     return self;
   }
 
@@ -71,12 +78,24 @@ export class RemoteModel {
     });
   }
 
-  #hear({ id, progress, result, error }) {
+  #hear({ id, progress, wanted, result, error }) {
     // What was on its way when the worker was ended is of no interest.
     if (this.#worker === null) return;
-    if (progress !== undefined) this.#onProgress?.(progress);
+    if (wanted !== undefined) this.#lend(PannierError.from(wanted));
+    else if (progress !== undefined) this.#onProgress?.(progress);
     else if (error !== undefined) this.#settle(id, ({ reject }) => reject(PannierError.from(error)));
     else this.#settle(id, ({ resolve }) => resolve(result));
+  }
+
+  /** Gives the larger module to the worker, whose own cannot do the model for the reason given. */
+  async #lend(why) {
+    try {
+      const module = await this.#runtime.larger(why);
+      this.#worker?.postMessage({ larger: { module } });
+    } catch (error) {
+      const { code, message, hint } = error;
+      this.#worker?.postMessage({ larger: { error: { code, message, hint } } });
+    }
   }
 
   /** An answer that nobody waits for any more is dropped. */

@@ -1,5 +1,5 @@
 import { PannierError, throwIfAborted, usage } from "./error.js";
-import { module } from "./init.js";
+import { runtime } from "./init.js";
 import { LocalModel } from "./model.js";
 import { loadOptions, runOptions } from "./options.js";
 import { State } from "./state.js";
@@ -20,7 +20,7 @@ export class Session {
   static async create(where, options = {}) {
     const checked = loadOptions(options);
     throwIfAborted(checked.signal);
-    return new Session(await LocalModel.load(await module(checked.wasm), where, checked));
+    return new Session(await LocalModel.load(runtime(checked), where, checked));
   }
 
   /** Runs once. */

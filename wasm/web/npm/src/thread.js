@@ -8,7 +8,7 @@ let model = null;
 const answers = {
   async create({ module, where, options }) {
     const onProgress = (progress) => postMessage({ progress });
-    model = await LocalModel.load(module, where, { ...options, onProgress });
+    model = await LocalModel.load({ module: () => module, larger }, where, { ...options, onProgress });
     return [model.description];
   },
 
@@ -23,10 +23,22 @@ const answers = {
   },
 };
 
+/** Asks the page for the larger module. */
+function larger(why) {
+  postMessage({ wanted: plain(why) });
+  return new Promise((resolve, reject) => {
+    lent = ({ module, error }) => (error === undefined ? resolve(module) : reject(PannierError.from(error)));
+  });
+}
+
+/** Takes the page's answer to that. */
+let lent = null;
+
 /** The questions so far: each waits for the one before. */
 let last = Promise.resolve();
 
 onmessage = ({ data: { id, ...question } }) => {
+  if (question.larger !== undefined) return lent(question.larger);
   const [[name, argument]] = Object.entries(question);
   last = last.then(async () => {
     try {
