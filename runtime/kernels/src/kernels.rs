@@ -1,5 +1,7 @@
 //! The choice of an instruction set, made once.
 
+use crate::byte_table::{self, ByteTable};
+use crate::dot::Dot;
 use crate::isa::Isa;
 use crate::table::{Table, table};
 use core::fmt;
@@ -8,23 +10,36 @@ use core::fmt;
 #[derive(Clone, Copy)]
 pub struct Kernels {
     pub(crate) table: &'static Table,
+    /// For 8-bit integers.
+    pub(crate) bytes: &'static ByteTable,
 }
 
 impl Kernels {
     /// The fastest kernels for this machine. Results differ in the last bits from one instruction set to another.
     pub fn best() -> Self {
-        Self { table: table(Isa::best(), false) }
+        Self { table: table(Isa::best(), false), bytes: byte_table::table(Dot::best()) }
     }
 
     /// Kernels that give the same bits on every machine: products are rounded before they are added, every output is one
     /// chain of sums, sums along rows have one fixed shape. Only the bits of a NaN may differ ([`crate::Activation::CanonicalNan`]).
     pub fn deterministic() -> Self {
-        Self { table: table(Isa::best(), true) }
+        Self { table: table(Isa::best(), true), bytes: byte_table::table(Dot::best()) }
     }
 
-    /// Kernels for one instruction set, if this machine has it.
+    /// Kernels for one instruction set, if this machine has it. Products of 8-bit integers, whose results are the same everywhere,
+    /// are the fastest that there are.
     pub fn for_isa(isa: Isa, deterministic: bool) -> Option<Self> {
-        isa.is_available().then(|| Self { table: table(isa, deterministic) })
+        isa.is_available().then(|| Self { table: table(isa, deterministic), ..Self::best() })
+    }
+
+    /// The same, but with another way to multiply 8-bit integers, if this machine has it.
+    pub fn with_dot(self, dot: Dot) -> Option<Self> {
+        dot.is_available().then(|| Self { bytes: byte_table::table(dot), ..self })
+    }
+
+    /// How 8-bit integers are multiplied.
+    pub fn dot(&self) -> Dot {
+        self.bytes.dot
     }
 
     /// The instruction set.

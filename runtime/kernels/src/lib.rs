@@ -11,6 +11,8 @@
 //! an image is a matrix of pixels x channels. What happens to a result before it is stored is a list of [`Step`]s: activation,
 //! residual, scale. The same steps are an elementwise pass of their own ([`Kernels::pointwise`]).
 //!
+//! For 8-bit integers there are [`ByteMatMul`] and [`ByteConv`], with the same steps: [`ByteView`]s in, [`ByteOutput`]s out.
+//!
 //! # Invariants
 //!
 //! - Safe functions check every length at entry; what does not fit is a [`KernelError`], never a panic and never undefined.
@@ -19,12 +21,16 @@
 //!   work by rows or panels, whatever the threads, changes no bit.
 //! - How something is computed depends on shapes alone, never on the instruction set; so [`Kernels::deterministic`] gives the same
 //!   bits on all of them.
+//! - Products of 8-bit integers, and what is computed of their sums, have the same bits on all of them, always.
 //!
 //! # What it does not do
 //!
-//! It knows no graph and no engine, plans no memory, starts no thread, and has no integer types yet.
+//! It knows no graph and no engine, plans no memory, starts no thread.
 
+mod byte_table;
+mod bytes;
 mod conv;
+mod dot;
 mod elementwise;
 mod error;
 mod isa;
@@ -40,7 +46,9 @@ mod step;
 mod table;
 mod view;
 
+pub use bytes::{ByteConv, ByteKind, ByteMatMul, ByteOutput, ByteView, ByteWeights};
 pub use conv::{Conv, ConvShape, ConvTranspose};
+pub use dot::Dot;
 pub use error::KernelError;
 pub use isa::Isa;
 pub use kernel::rows::Reduce;

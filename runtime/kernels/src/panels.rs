@@ -23,15 +23,20 @@ pub(crate) struct Panels {
 
 impl Panels {
     pub fn new(table: &Table, k: usize, n: usize) -> Result<Self, KernelError> {
-        let vectors = n.div_ceil(table.lanes);
-        let count = vectors.div_ceil(table.max_vectors());
+        Self::of(table.lanes, table.max_vectors(), k, n)
+    }
+
+    /// Panels of up to `max_vectors` vectors of `lanes` columns: `k` rows, and one before them.
+    pub fn of(lanes: usize, max_vectors: usize, k: usize, n: usize) -> Result<Self, KernelError> {
+        let vectors = n.div_ceil(lanes);
+        let count = vectors.div_ceil(max_vectors);
         let narrow = vectors.checked_div(count).unwrap_or(0);
         let wider = vectors - narrow * count;
         // Checked here once: the length of all panels, with their rows of biases.
         let rows = k.checked_add(1).ok_or(KernelError::Overflow { what: "packed matrix" })?;
-        let columns = vectors.checked_mul(table.lanes).ok_or(KernelError::Overflow { what: "packed matrix" })?;
+        let columns = vectors.checked_mul(lanes).ok_or(KernelError::Overflow { what: "packed matrix" })?;
         product("packed matrix", &[rows, columns])?;
-        Ok(Self { n, k, lanes: table.lanes, count, narrow, wider })
+        Ok(Self { n, k, lanes, count, narrow, wider })
     }
 
     pub fn count(&self) -> usize {
@@ -51,6 +56,11 @@ impl Panels {
     /// The column at which panel `p` starts. That of a panel behind the last is `n`, rounded up to whole vectors.
     pub fn first_column(&self, p: usize) -> usize {
         (p * self.narrow + p.min(self.wider)) * self.lanes
+    }
+
+    /// Columns of panel `p` that B has.
+    pub fn width(&self, p: usize) -> usize {
+        (self.vectors(p) * self.lanes).min(self.n - self.first_column(p))
     }
 
     pub fn vectors(&self, p: usize) -> usize {
@@ -157,7 +167,7 @@ impl Part<'_> {
             dst: unsafe { self.dst.add(first * self.stride + before) },
             stride: self.stride,
             rows,
-            cols: (self.panels.vectors(p) * self.panels.lanes).min(self.panels.n - start),
+            cols: self.panels.width(p),
             row: self.row + first,
             col: self.col + start,
             steps: self.steps,

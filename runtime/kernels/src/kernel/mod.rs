@@ -10,6 +10,8 @@ macro_rules! inlined {
     };
 }
 
+pub mod byte_depthwise;
+pub mod bytes;
 pub mod cell;
 pub mod depthwise;
 pub mod layout;

@@ -7,6 +7,7 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+pub mod dot;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 // WebAssembly with vectors has no use for it, and pays for each byte.

@@ -1,0 +1,125 @@
+//! Matrix products of 8-bit integers.
+
+use super::pack::{BytePanels, PREFIX};
+use super::product::{Part, Rows, multiply, scratch_len};
+use super::{ByteOutput, ByteView, ByteWeights};
+use crate::error::{KernelError, long_enough, same};
+use crate::kernels::Kernels;
+use crate::step::{self, Step};
+
+/// `C = steps((A - zero of A) (B - zeros of B), scaled)` for one shape of B: `[k, n]`. B is packed once, then used for any number of rows.
+///
+/// Sums are of 32 bits and wrap; those of up to 2^16 products of full range do not.
+#[derive(Debug, Clone, Copy)]
+pub struct ByteMatMul {
+    kernels: Kernels,
+    k: usize,
+    n: usize,
+    panels: BytePanels,
+}
+
+impl Kernels {
+    /// A product of 8-bit integers with a matrix of `k` rows and `n` columns.
+    ///
+    /// # Errors
+    ///
+    /// `Overflow`: the packed matrix would not fit in memory.
+    pub fn byte_matmul(&self, k: usize, n: usize) -> Result<ByteMatMul, KernelError> {
+        crate::error::product("weights", &[k, n])?;
+        Ok(ByteMatMul { kernels: *self, k, n, panels: BytePanels::new(self.bytes, k, n)? })
+    }
+}
+
+struct Matrix<'a>(ByteView<'a>);
+
+impl Rows for Matrix<'_> {
+    fn direct(&self) -> Option<(*const u8, usize)> {
+        Some((self.0.data.as_ptr(), self.0.stride))
+    }
+
+    fn pieces(&self, row: usize, mut each: impl FnMut(*const u8, usize)) {
+        let from = self.0.data.get(row * self.0.stride..).unwrap_or_default();
+        each(from.as_ptr(), self.0.cols.min(from.len()));
+    }
+}
+
+impl ByteMatMul {
+    /// Rows of B, columns of A.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of B and C.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// 32-bit integers of the packed matrix. It is read fastest where it starts at a multiple of 64 bytes.
+    pub fn packed_len(&self) -> usize {
+        PREFIX + self.panels.len()
+    }
+
+    /// Bytes of scratch memory for a product with `rows` rows.
+    pub fn scratch_len(&self, rows: usize) -> usize {
+        scratch_len(self.kernels.bytes, &self.panels, rows)
+    }
+
+    /// Packs B, `[k, n]`, or `[n, k]` if `transposed`.
+    ///
+    /// # Errors
+    ///
+    /// `Size`: the weights or `packed` do not have the right length. `Range`: a zero point is none of the type's integers.
+    pub fn pack(&self, weights: &ByteWeights<'_>, transposed: bool, packed: &mut [i32]) -> Result<(), KernelError> {
+        weights.check(self.k * self.n, self.n)?;
+        same("packed matrix", self.packed_len(), packed.len())?;
+        let (prefix, packed) = packed.split_at_mut(PREFIX);
+        prefix.fill(i32::from(weights.has_zeros(self.n)));
+        let (k, n) = (self.k, self.n);
+        self.panels.pack(
+            packed,
+            weights,
+            0,
+            |row, column| if transposed { column * k + row } else { row * n + column },
+        );
+        Ok(())
+    }
+
+    /// Computes C (`[m, n]`) of A (`[m, k]`).
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: shapes do not fit each other. `Range`: a zero point is none of the type's integers, or the steps are
+    /// such as cannot be applied to what is stored.
+    pub fn run(
+        &self,
+        a: ByteView<'_>,
+        packed: &[i32],
+        mut c: ByteOutput<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [u8],
+    ) -> Result<(), KernelError> {
+        a.check()?;
+        same("columns of A", self.k, a.cols)?;
+        c.check(a.rows, self.n, steps)?;
+        long_enough("packed matrix", self.packed_len(), packed.len())?;
+        long_enough("scratch memory", self.scratch_len(a.rows), scratch.len())?;
+        step::check(steps, a.rows, self.n)?;
+        let (prefix, packed) = packed.split_at(PREFIX);
+        let part = Part {
+            table: self.kernels.bytes,
+            panels: self.panels,
+            packed,
+            weight_zeros: prefix[0] != 0,
+            rows: a.rows,
+            stride: self.n,
+            col: 0,
+            row: 0,
+            steps,
+            kind: a.kind,
+            scale: a.scale,
+        };
+        // SAFETY: every shape was compared above.
+        unsafe { multiply(&part, &Matrix(a), &mut c, scratch) };
+        Ok(())
+    }
+}

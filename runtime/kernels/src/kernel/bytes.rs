@@ -1,0 +1,350 @@
+//! The register tile of products of 8-bit integers, and how its sums become what is stored.
+
+use super::pointwise::{Finish, Target, Tile};
+use crate::simd::Simd;
+use crate::simd::dot::{Dot, Floats, Ints};
+
+/// Rows of a panel before its weights, one number per column in each: the sum of the weights less k times their zero point, the zero
+/// point, the bias (integers); scale and shift (floats).
+pub const HEADER: usize = 5;
+
+/// Whole numbers below 2^22 in magnitude that are added to this come out rounded to the nearest, ties to even, in the low bits.
+const MAGIC: f32 = 12_582_912.0;
+
+/// What results become.
+#[derive(Clone, Copy)]
+pub enum Form {
+    Floats,
+    /// The sums themselves: neither scale nor steps.
+    Sums,
+    /// `clamp(round(x * factor) + zero)`, where `low` and `high` are the bounds less the zero point.
+    Bytes {
+        factor: f32,
+        low: f32,
+        high: f32,
+        zero: i32,
+    },
+}
+
+impl Form {
+    pub fn is_bytes(&self) -> bool {
+        matches!(self, Form::Bytes { .. })
+    }
+}
+
+/// Where results go: `target` has the rows, the columns and the steps; its own pointer is not used.
+#[derive(Clone, Copy)]
+pub struct Store<'a> {
+    pub dst: *mut u8,
+    pub form: Form,
+    pub target: Target<'a>,
+    /// Applies steps that are not quick.
+    pub finish: unsafe fn(&Finish<'_>),
+}
+
+/// One tile: `MR` rows of A, a stride apart, by one panel of B.
+pub struct ByteProduct<'a> {
+    pub a: *const u8,
+    /// Bytes from row to row.
+    pub a_stride: usize,
+    /// Steps of `GROUP` elements.
+    pub steps: usize,
+    pub panel: *const i32,
+    /// Zero point of A.
+    pub zero: i32,
+    /// Scale of A; that of the results is its product with the column's.
+    pub scale: f32,
+    /// Whether weights have zero points.
+    pub weight_zeros: bool,
+    pub store: Store<'a>,
+}
+
+/// `steps(sum of (a - zero) (b - zero of b), + bias, * scale, + shift)` for `MR` rows and `NV` vectors of columns.
+#[inline(always)]
+pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>) {
+    // SAFETY: the driver gives MR rows of `steps` groups and a whole panel.
+    unsafe {
+        let lanes = D::S::LANES;
+        let row = |index: usize, v: usize| p.panel.add((index * NV + v) * lanes).cast::<f32>();
+        let mut acc = [[D::S::isplat(0); NV]; MR];
+        for v in 0..NV {
+            let sum = D::S::bits(D::S::load(row(0, v)));
+            let bias = D::S::bits(D::S::load(row(2, v)));
+            let start = D::S::isub(bias, D::mul(sum, D::S::isplat(p.zero)));
+            for acc in &mut acc {
+                acc[v] = start;
+            }
+        }
+        let mut weights = p.panel.add(HEADER * NV * lanes).cast::<i8>();
+        let mut a = p.a;
+        for _ in 0..p.steps {
+            let mut b = [D::S::isplat(0); NV];
+            for (v, b) in b.iter_mut().enumerate() {
+                *b = D::weights(weights.add(v * lanes * D::GROUP));
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let group = D::S::isplat(a.add(r * p.a_stride).cast::<i32>().read_unaligned());
+                for (acc, b) in acc.iter_mut().zip(b) {
+                    *acc = D::dot(*acc, group, b);
+                }
+            }
+            weights = weights.add(NV * lanes * D::GROUP);
+            a = a.add(4);
+        }
+        if p.weight_zeros {
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let sum = row_sum::<D>(p.a.add(r * p.a_stride), p.steps);
+                for (v, acc) in acc.iter_mut().enumerate() {
+                    let zero = D::S::bits(D::S::load(row(1, v)));
+                    *acc = D::S::isub(*acc, D::mul(zero, sum));
+                }
+            }
+        }
+        let (mut scales, mut shifts) = ([D::S::zero(); NV], [D::S::zero(); NV]);
+        for v in 0..NV {
+            scales[v] = D::S::mul(D::S::load(row(3, v)), D::S::splat(p.scale));
+            shifts[v] = D::S::load(row(4, v));
+        }
+        store::<D, NV, MR>(&p.store, &acc, &scales, &shifts);
+    }
+}
+
+/// The sum of a row of A, in all lanes.
+#[inline(always)]
+unsafe fn row_sum<D: Dot>(row: *const u8, steps: usize) -> Ints<D> {
+    // SAFETY: as in `tile`.
+    unsafe {
+        let ones = D::ones();
+        let mut sum = D::S::isplat(0);
+        for step in 0..steps {
+            sum = D::dot(sum, D::S::isplat(row.add(step * 4).cast::<i32>().read_unaligned()), ones);
+        }
+        sum
+    }
+}
+
+/// Scales, shifts, applies the steps and stores.
+#[inline(always)]
+pub unsafe fn store<D: Dot, const NV: usize, const MR: usize>(
+    s: &Store<'_>,
+    acc: &[[Ints<D>; NV]; MR],
+    scales: &[Floats<D>; NV],
+    shifts: &[Floats<D>; NV],
+) {
+    let lanes = D::S::LANES;
+    let Target { stride, cols, .. } = s.target;
+    // SAFETY: the target has MR rows and at most NV vectors of columns; a tile holds as many.
+    unsafe {
+        let mut x = [[D::S::zero(); NV]; MR];
+        if let Form::Sums = s.form {
+            for (x, acc) in x.iter_mut().zip(acc) {
+                for (x, acc) in x.iter_mut().zip(acc) {
+                    *x = D::S::float(*acc);
+                }
+            }
+            return store_floats::<D, NV, MR>(s, &x);
+        }
+        for (x, acc) in x.iter_mut().zip(acc) {
+            for v in 0..NV {
+                x[v] = D::S::add(D::S::mul(D::S::to_float(acc[v]), scales[v]), shifts[v]);
+            }
+        }
+        if let Some(quick) = &s.target.quick {
+            quick.apply::<D::S, NV, MR>(&mut x);
+            return match s.form {
+                Form::Bytes { .. } => store_bytes::<D, NV, MR>(s, &x),
+                Form::Floats | Form::Sums => store_floats::<D, NV, MR>(s, &x),
+            };
+        }
+        let mut tile = Tile::new();
+        let tile = tile.as_mut_ptr();
+        for (r, x) in x.iter().enumerate() {
+            for (v, x) in x.iter().enumerate() {
+                D::S::store(tile.add((r * NV + v) * lanes), *x);
+            }
+        }
+        let tile_stride = NV * lanes;
+        if let Form::Bytes { .. } = s.form {
+            // In place; then as bytes.
+            let target = Target { dst: tile, stride: tile_stride, ..s.target };
+            (s.finish)(&Finish { tile, tile_stride, target });
+            for r in 0..MR {
+                let mut c = 0;
+                while c < cols {
+                    let n = (cols - c).min(lanes);
+                    let x = D::S::load(tile.add(r * tile_stride + c));
+                    D::store_bytes(s.dst.add(r * stride + c), rounded::<D>(x, s.form), n);
+                    c += lanes;
+                }
+            }
+        } else {
+            let target = Target { dst: s.dst.cast(), ..s.target };
+            (s.finish)(&Finish { tile, tile_stride, target });
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store_floats<D: Dot, const NV: usize, const MR: usize>(s: &Store<'_>, x: &[[Floats<D>; NV]; MR]) {
+    let Target { stride, cols, .. } = s.target;
+    // SAFETY: as in `store`.
+    unsafe {
+        for (r, x) in x.iter().enumerate() {
+            let dst = s.dst.cast::<f32>().add(r * stride);
+            for (v, x) in x.iter().enumerate() {
+                let c = v * D::S::LANES;
+                D::S::store_part(dst.add(c), *x, (cols - c).min(D::S::LANES));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store_bytes<D: Dot, const NV: usize, const MR: usize>(s: &Store<'_>, x: &[[Floats<D>; NV]; MR]) {
+    let Target { stride, cols, .. } = s.target;
+    // SAFETY: as in `store`.
+    unsafe {
+        for (r, x) in x.iter().enumerate() {
+            let dst = s.dst.add(r * stride);
+            for (v, x) in x.iter().enumerate() {
+                let c = v * D::S::LANES;
+                D::store_bytes(dst.add(c), rounded::<D>(*x, s.form), (cols - c).min(D::S::LANES));
+            }
+        }
+    }
+}
+
+/// The byte that a number becomes, in the low bits. NaN becomes the smallest one.
+#[inline(always)]
+pub unsafe fn rounded<D: Dot>(x: Floats<D>, form: Form) -> Ints<D> {
+    let Form::Bytes { factor, low, high, zero } = form else {
+        // SAFETY: arithmetic only.
+        return unsafe { D::S::bits(x) };
+    };
+    // SAFETY: as above.
+    unsafe {
+        let x = D::S::mul(x, D::S::splat(factor));
+        let x = D::S::min(D::S::max(x, D::S::splat(low)), D::S::splat(high));
+        let shifted = D::S::bits(D::S::add(x, D::S::splat(MAGIC)));
+        D::S::iadd(shifted, D::S::isplat(zero - MAGIC.to_bits().cast_signed()))
+    }
+}
+
+/// A matrix of bytes as floats, or the other way: `rows x cols`, each matrix with its stride.
+pub struct Convert {
+    pub bytes: *mut u8,
+    pub floats: *mut f32,
+    pub len: usize,
+    /// What the bits of bytes are flipped with before they are numbers from 0 to 255, and the zero point of those.
+    pub flip: u8,
+    pub zero: i32,
+    /// What differences from the zero point are multiplied with, or numbers are divided by.
+    pub scale: f32,
+    /// Bounds of bytes less the zero point.
+    pub low: f32,
+    pub high: f32,
+}
+
+/// `(byte - zero) * scale`
+#[inline(always)]
+pub unsafe fn dequantize<D: Dot>(c: &Convert) {
+    // SAFETY: the caller's slices have `len` elements.
+    unsafe {
+        let (zero, scale) = (D::S::isplat(c.zero), D::S::splat(c.scale));
+        let mut i = 0;
+        while i < c.len {
+            let n = (c.len - i).min(D::S::LANES);
+            let x = D::S::to_float(D::S::isub(D::load_bytes(c.bytes.add(i), n, c.flip), zero));
+            D::S::store_part(c.floats.add(i), D::S::mul(x, scale), n);
+            i += D::S::LANES;
+        }
+    }
+}
+
+/// `clamp(round(x / scale) + zero)`
+#[inline(always)]
+pub unsafe fn quantize<D: Dot>(c: &Convert) {
+    // SAFETY: as above.
+    unsafe {
+        let scale = D::S::splat(c.scale);
+        let form = Form::Bytes { factor: 1.0, low: c.low, high: c.high, zero: c.zero };
+        let mut i = 0;
+        while i < c.len {
+            let n = (c.len - i).min(D::S::LANES);
+            let x = D::S::div(D::S::load_part(c.floats.add(i), n), scale);
+            D::store_bytes(c.bytes.add(i), rounded::<D>(x, form), n);
+            i += D::S::LANES;
+        }
+    }
+}
+
+/// Elements of a row as the products want them: bytes with some bits flipped, or 16-bit integers.
+pub struct Stage {
+    pub src: *const u8,
+    pub dst: *mut u8,
+    pub len: usize,
+    pub flip: u8,
+    pub signed: bool,
+}
+
+/// Bytes to bytes.
+#[inline(always)]
+pub unsafe fn stage_bytes(s: &Stage) {
+    // SAFETY: `len` bytes at both ends.
+    unsafe {
+        match s.len {
+            16.. => {
+                let mut at = 0;
+                while at + 16 <= s.len {
+                    flipped::<u128>(s, at);
+                    at += 16;
+                }
+                // The rest overlaps what was done; here and below.
+                flipped::<u128>(s, s.len - 16);
+            }
+            8..16 => {
+                flipped::<u64>(s, 0);
+                flipped::<u64>(s, s.len - 8);
+            }
+            4..8 => {
+                flipped::<u32>(s, 0);
+                flipped::<u32>(s, s.len - 4);
+            }
+            _ => {
+                for at in 0..s.len {
+                    flipped::<u8>(s, at);
+                }
+            }
+        }
+    }
+}
+
+/// As many of the bytes as a number has, from `at` on.
+#[inline(always)]
+unsafe fn flipped<T: core::ops::BitXor<Output = T> + Copy>(s: &Stage, at: usize) {
+    let flips = [s.flip; 16];
+    // SAFETY: the caller has as many; a number has at most 16.
+    unsafe {
+        let flips = flips.as_ptr().cast::<T>().read_unaligned();
+        let bytes = s.src.add(at).cast::<T>().read_unaligned();
+        s.dst.add(at).cast::<T>().write_unaligned(bytes ^ flips);
+    }
+}
+
+/// Bytes to 16-bit integers.
+#[inline(always)]
+pub unsafe fn stage_words(s: &Stage) {
+    // SAFETY: `len` bytes, and twice as many at the destination.
+    unsafe {
+        let dst = s.dst.cast::<i16>();
+        if s.signed {
+            for i in 0..s.len {
+                dst.add(i).write_unaligned(i16::from(*s.src.add(i).cast::<i8>()));
+            }
+        } else {
+            for i in 0..s.len {
+                dst.add(i).write_unaligned(i16::from(*s.src.add(i)));
+            }
+        }
+    }
+}
