@@ -302,8 +302,7 @@ impl BuildFormat {
 #[command(after_help = "\
 Examples:
   packager inspect model.pannier
-  packager inspect model.pannier --key publisher.pub --html report.html
-  packager inspect model.pannier --key publisher.pub --plan")]
+  packager inspect model.pannier --key publisher.pub --html report.html")]
 pub struct InspectArgs {
     /// The bundle, or a self-contained .wasm; - for stdin
     #[arg(value_name = "BUNDLE")]
