@@ -40,7 +40,7 @@ for (const name of Object.keys(CLASSES)) {
       assert.deepEqual(report.engines, ["executor"]);
       assert.equal(report.flavour, "relaxed-simd");
       assert.equal(report.source, "network");
-      assert.equal(report.selfTest.cases, 1);
+      assert.ok(report.selfTest.cases > 0);
       assert.deepEqual(report.signers.map(({ trusted }) => trusted), [true]);
       assert.ok(report.memory.weightBytes > 3e6 && report.memory.wasmBytes > report.memory.weightBytes);
       assert.ok(report.load.receiveMs > 0 && report.load.prepareMs > 0 && report.load.selfTestMs > 0);

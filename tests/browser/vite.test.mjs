@@ -46,9 +46,9 @@ after(async () => {
   await server?.close();
 });
 
-test("carries both modules along, and the worker's script", () => {
+test("carries all modules along, and the worker's script", () => {
   const assets = readdirSync(join(folder, "dist/assets"));
-  assert.equal(assets.filter((name) => /^pannier-(simd128|relaxed-simd)-.*\.wasm$/.test(name)).length, 2, assets.join());
+  assert.equal(assets.filter((name) => /^pannier-(tract-)?(simd128|relaxed-simd)-.*\.wasm$/.test(name)).length, 4, assets.join());
   assert.equal(assets.filter((name) => /^thread-.*\.js$/.test(name)).length, 1, assets.join());
 });
 

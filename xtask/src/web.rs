@@ -4,17 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use crate::environment::{self, root};
+use crate::environment::{self, cargo, root};
 use crate::guest::{self, FLAVOURS, Linked, link};
 use crate::setup::node::Node;
 use crate::setup::{browser, node, wasm};
 use crate::shell;
 
 /// What wasm-opt has to know of the modules, and what it does: away with names, and with functions that are not needed or
-/// there twice. Its optimising levels are of no use here: a module that went through `-O1` or `-Oz` is smaller by a
-/// twentieth to a tenth, but takes 1.4 times as long to run magika (measured: Node 24, least of 96 runs).
+/// there twice. Its optimising levels are of no use here: they add to what is sent of the small module, and make the large one
+/// slower (measured: docs/adr/013-modules-and-bindings-for-javascript.md).
 const WASM_OPT: [&str; 14] = [
     "--enable-simd",
     "--enable-bulk-memory",
@@ -35,10 +35,13 @@ const WASM_OPT: [&str; 14] = [
 /// Makes the package complete, for tests: modules that wasm-opt has not seen will do.
 pub fn ensure(options: &[&str]) -> Result<PathBuf> {
     wasm::ensure()?;
-    for module in Module::all()? {
-        module.link(options)?;
+    let generator = generator(options)?;
+    let modules = Module::all()?;
+    for module in &modules {
+        module.link(&generator, options)?;
         module.place()?;
     }
+    place_bindings(&modules)?;
     Ok(package())
 }
 
@@ -47,12 +50,15 @@ pub fn build() -> Result<()> {
     wasm::ensure()?;
     let node = node::ensure()?;
     let packages = browser::packages(&node)?;
+    let generator = generator(&[])?;
+    let modules = Module::all()?;
     let mut sizes = Vec::new();
-    for module in Module::all()? {
-        module.link(&[])?;
+    for module in &modules {
+        module.link(&generator, &[])?;
         module.shrink(&node, &packages)?;
-        sizes.push((fs::metadata(module.linked())?.len(), module.place()?));
+        sizes.push((fs::metadata(module.bound())?.len(), module.place()?));
     }
+    place_bindings(&modules)?;
     record(&node, &sizes)?;
     pack(&node)
 }
@@ -107,17 +113,29 @@ impl Module {
         self.folder.join(format!("linked-{}", self.name()))
     }
 
+    /// The same without what its bindings were made of.
+    fn bound(&self) -> PathBuf {
+        self.folder.join(format!("bound-{}", self.name()))
+    }
+
+    fn bindings(&self) -> PathBuf {
+        self.bound().with_extension("js")
+    }
+
     fn shrunk(&self) -> PathBuf {
         self.folder.join(format!("shrunk-{}", self.name()))
     }
 
-    /// Links the module. If it is another one than the last time, what was made of that is gone.
-    fn link(&self, options: &[&str]) -> Result<()> {
+    /// Links the module and makes its bindings. If it is another one than the last time, what was made of that is gone.
+    fn link(&self, generator: &Path, options: &[&str]) -> Result<()> {
         let Engines { profile, folder, options: ours, .. } = *self.engines;
         let linked = Linked { package: "pannier-web", profile, folder, flavour: self.flavour, features: self.features };
         let module = link(&linked, &[ours, options].concat())?;
-        if update(&self.linked(), &module)? && self.shrunk().exists() {
-            fs::remove_file(self.shrunk())?;
+        if update(&self.linked(), &module)? || !is_newer(&self.bound(), generator) {
+            shell::run(Command::new(generator).arg(self.linked()).arg(self.bindings()).arg(self.bound()))?;
+            if self.shrunk().exists() {
+                fs::remove_file(self.shrunk())?;
+            }
         }
         Ok(())
     }
@@ -128,7 +146,7 @@ impl Module {
         }
         let unfinished = self.shrunk().with_extension("tmp");
         let mut wasm_opt = Command::new(&node.program);
-        wasm_opt.arg(packages.join("node_modules/binaryen/bin/wasm-opt")).arg(self.linked()).args(WASM_OPT);
+        wasm_opt.arg(packages.join("node_modules/binaryen/bin/wasm-opt")).arg(self.bound()).args(WASM_OPT);
         if self.features.contains("relaxed-simd") {
             wasm_opt.arg("--enable-relaxed-simd");
         }
@@ -139,7 +157,7 @@ impl Module {
 
     /// Puts the best that there is into the package, and returns its path there.
     fn place(&self) -> Result<PathBuf> {
-        let best = Some(self.shrunk()).filter(|path| path.exists()).unwrap_or_else(|| self.linked());
+        let best = Some(self.shrunk()).filter(|path| path.exists()).unwrap_or_else(|| self.bound());
         let folder = package().join("wasm");
         fs::create_dir_all(&folder)?;
         let place = folder.join(self.name());
@@ -148,6 +166,30 @@ impl Module {
         eprintln!("  {}: {:.2} MB", place.display(), module.len() as f64 / 1e6);
         Ok(place)
     }
+}
+
+/// Builds the generator of the bindings, and returns its path.
+fn generator(options: &[&str]) -> Result<PathBuf> {
+    let target_dir = environment::target_dir()?.join("bindgen");
+    let mut build = cargo();
+    build.args(["build", "--manifest-path"]).arg(root().join("xtask/bindgen/Cargo.toml"));
+    shell::run(build.arg("--target-dir").arg(&target_dir).args(options))?;
+    Ok(target_dir.join("debug").join(format!("pannier-bindgen{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Puts the bindings into the package: those of one module are those of all, because they are made of the same source.
+fn place_bindings(modules: &[Module]) -> Result<()> {
+    let bindings = modules.iter().map(|module| Ok(fs::read(module.bindings())?)).collect::<Result<Vec<_>>>()?;
+    let one = bindings.first().context("there is no module")?;
+    ensure!(bindings.iter().all(|each| each == one), "the modules differ in their bindings");
+    update(&package().join("wasm/bindings.js"), one)?;
+    Ok(())
+}
+
+/// Whether the file is there, and was written after the other one.
+fn is_newer(path: &Path, than: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    modified(path) > modified(than)
 }
 
 /// Writes the sizes of the modules, as they were linked, as they are and as a server sends them, into `benches/sizes.toml`.

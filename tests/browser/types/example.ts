@@ -7,7 +7,7 @@ const trusts: Trust[] = [{ keys: "PEM" }, { keys: ["PEM", "PEM"] }, { policy: "T
 
 export async function load(bytes: Uint8Array, signal: AbortSignal): Promise<Session[]> {
   await init();
-  await init({ wasm: new URL("https://example.org/pannier-simd128.wasm") });
+  await init({ wasm: new URL("https://example.org/pannier-simd128.wasm"), tract: false });
   const onProgress = ({ phase, loadedBytes, totalBytes }: Progress): void => {
     const share: number | null = totalBytes === null ? null : loadedBytes / totalBytes;
     console.log(phase, share);
@@ -43,7 +43,7 @@ export async function run(session: Session, signal: AbortSignal): Promise<Float3
   const report: Report = await disposed.report();
   const size: number | string | undefined = description.inputs[0]?.shape[0];
   const code: ErrorCode | undefined = report.rejected[0]?.code;
-  console.log(carried, size, code, report.selfTest?.largestDifference, disposed.metadata.envelope.deadlineMs, disposed.labels[0]?.[0]);
+  console.log(report.engines.includes(report.engine), carried, size, code, report.selfTest?.largestDifference, disposed.metadata.envelope.deadlineMs, disposed.labels[0]?.[0]);
   return floats;
 }
 

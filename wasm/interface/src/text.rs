@@ -35,6 +35,11 @@ fn out_of_memory() -> Option<Failure> {
     None
 }
 
+/// The text.
+pub fn last() -> String {
+    TEXT.with_borrow(String::clone)
+}
+
 /// Where the text is, and its size in bytes. Valid until another one is left.
 pub fn place() -> (*const u8, usize) {
     TEXT.with_borrow(|text| (text.as_ptr(), text.len()))

@@ -1,15 +1,23 @@
-//! What is imported from JavaScript.
+//! What comes from JavaScript, and how errors get there.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use js_sys::Function;
 use pannier::LoadStep;
+use pannier_wasm_interface::Failure;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 
-#[link(wasm_import_module = "pannier")]
-unsafe extern "C" {
-    /// `performance.now()`.
-    safe fn now_ms() -> f64;
-    /// Told when a step of loading begins: 1 for preparing, 2 for the self-test.
-    safe fn on_step(step: u32);
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn now_ms() -> f64;
+}
+
+thread_local! {
+    /// Told of the steps of loading. Here and not in the options, which may cross threads where there are any.
+    static ON_STEP: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
 /// The time since the page or the worker was opened.
@@ -19,9 +27,34 @@ pub(crate) fn now() -> Duration {
 
 /// Says that a step of loading begins.
 pub(crate) fn tell(step: LoadStep) {
-    match step {
-        LoadStep::Prepare => on_step(1),
-        LoadStep::SelfTest => on_step(2),
-        _ => {}
-    }
+    let name = match step {
+        LoadStep::Prepare => "prepare",
+        LoadStep::SelfTest => "self-test",
+        _ => return,
+    };
+    ON_STEP.with_borrow(|on_step| {
+        if let Some(on_step) = on_step {
+            // What goes wrong in there is not this step's failure.
+            let _ = on_step.call1(&JsValue::UNDEFINED, &JsValue::from_str(name));
+        }
+    });
+}
+
+/// Does `work`, and tells `on_step` of its steps by name.
+pub(crate) fn telling<R>(on_step: Function, work: impl FnOnce() -> R) -> R {
+    ON_STEP.set(Some(on_step));
+    let result = work();
+    ON_STEP.set(None);
+    result
+}
+
+/// The result of a call: an error is an object with `code`, `message` and `hint`.
+pub(crate) fn given<T>(result: Result<T, Failure>) -> Result<T, JsValue> {
+    result.map_err(|failure| object(&failure.to_json()))
+}
+
+/// A JSON text as a value.
+pub(crate) fn object(json: &str) -> JsValue {
+    // It was written by a serializer; and if it were none, the text itself would say most.
+    js_sys::JSON::parse(json).unwrap_or_else(|_| JsValue::from_str(json))
 }

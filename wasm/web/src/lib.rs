@@ -1,14 +1,13 @@
 //! The runtime for JavaScript: the WebAssembly half of the npm package `@pannier/runtime`. The other half is in `npm/`, and the
-//! two are of one version: what they say to each other is specified nowhere else than in `abi.rs`.
+//! two are of one version: `npm/src/instance.js` is the only caller of what is exported here.
 //!
 //! # Invariants
 //!
 //! - An instance holds one session: its memory goes when the session goes, and a call that never returns takes nothing else
 //!   with it.
-//! - Two functions are imported: the clock, and who is told of the steps of loading.
-//! - Tensors are copied once on each way.
-//! - No number that JavaScript gets wrong makes a call touch memory that it did not hand out. There is no `unsafe` but for
-//!   the declaration of the imports.
+//! - Only the clock, what typed arrays hold, and who is told of the steps of loading come from JavaScript.
+//! - Bytes and tensors are copied once on each way.
+//! - There is no `unsafe`: which numbers JavaScript may give is a matter of wasm-bindgen's types.
 //!
 //! # What it does not do
 //!
@@ -18,10 +17,44 @@
 
 #![cfg(target_family = "wasm")]
 
-pub mod abi;
+mod bundle;
 mod host;
+mod model;
 mod options;
-mod web;
+
+use pannier::{Code, Options};
+use pannier_wasm_interface::{Failure, text};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+pub use bundle::Bundle;
+pub use model::Model;
 
 #[global_allocator]
 static ALLOCATOR: pannier_wasm_interface::Allocator = pannier_wasm_interface::Allocator;
+
+/// Comes before every call.
+#[wasm_bindgen(start)]
+pub fn start() {
+    // tract registers its kernels in constructors. A linker would wrap every export to run them, but stands back where they are
+    // called by hand.
+    #[cfg(feature = "tract")]
+    wit_bindgen::rt::run_ctors_once();
+    text::leave_panics();
+}
+
+/// Names of this module's engines, in order of preference.
+#[wasm_bindgen]
+pub fn engines() -> Vec<String> {
+    engine_names().map(str::to_owned).collect()
+}
+
+fn engine_names() -> impl Iterator<Item = &'static str> {
+    Options::default().engines.into_iter().map(|engine| engine.name())
+}
+
+/// Why a call never returned, as the JSON of an error. The first reason stays: after it nothing here is to be used.
+#[wasm_bindgen(js_name = lastWords)]
+pub fn last_words() -> String {
+    text::leave_final(|| Failure::new(Code::Failed, "a call did not come to its end"));
+    text::last()
+}

@@ -32,8 +32,8 @@ enum TrustOption {
 
 impl LoadOptions {
     /// Options as JSON.
-    pub(crate) fn parse(json: &[u8]) -> Result<LoadOptions, Failure> {
-        serde_json::from_slice(json).map_err(|error| Failure::usage(format!("the options are not valid: {error}")))
+    pub(crate) fn parse(json: &str) -> Result<LoadOptions, Failure> {
+        serde_json::from_str(json).map_err(|error| Failure::usage(format!("the options are not valid: {error}")))
     }
 
     /// Whom to trust.

@@ -12,9 +12,9 @@ export class PannierError extends Error {
     this.hint = hint;
   }
 
-  /** The error in the JSON form in which the runtime and workers give it. */
-  static from({ code, message, hint }) {
-    return new PannierError(code, message, { hint });
+  /** The error as plain data, in which form the runtime and workers give it. */
+  static from({ code, message, hint }, cause) {
+    return new PannierError(code, message, { hint, cause });
   }
 }
 

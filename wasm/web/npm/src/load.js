@@ -121,9 +121,7 @@ class Loading {
   async finish() {
     await turn();
     throwIfAborted(this.#options.signal);
-    this.#instance.onStep = (phase) => this.#tell(phase);
-    this.#instance.finish();
-    this.#instance.onStep = null;
+    this.#instance.finish((phase) => this.#tell(phase));
     return { instance: this.#instance, source: this.#source, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 
@@ -159,9 +157,9 @@ class Loading {
     if (this.#instance.isSupported) this.#early = null;
     else this.#early?.push(piece.slice());
     this.#position += piece.length;
-    this.#totalBytes ??= this.#instance.fileBytes || null;
+    this.#totalBytes ??= this.#instance.fileBytes ?? null;
     if (this.#sha256 === "") {
-      this.#sha256 = this.#instance.sha256;
+      this.#sha256 = this.#instance.sha256 ?? "";
       if (this.#sha256 !== "") this.#tell("verify");
     }
     this.#tell("download");

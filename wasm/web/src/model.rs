@@ -1,0 +1,97 @@
+//! A loaded model.
+
+use js_sys::Uint8Array;
+use pannier::{LoadTimes, Session};
+use pannier_wasm_interface::model::Output;
+use pannier_wasm_interface::{Description, Failure, forget_refusal, model};
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::engine_names;
+use crate::host::{given, object};
+
+/// A loaded model, with the inputs of its next run and the outputs of its last one.
+#[wasm_bindgen]
+pub struct Model(model::Model);
+
+impl Model {
+    pub(crate) fn new(session: Session) -> Model {
+        Model(model::Model::new(session))
+    }
+
+    fn output<R>(&self, index: usize, read: impl FnOnce(&Output) -> R) -> Result<R, JsValue> {
+        let output = self.0.outputs().get(index);
+        given(output.map(read).ok_or_else(|| Failure::usage(format!("there is no output {index}"))))
+    }
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// The document that every build of the runtime has, with the engines of this one and what loading took.
+    pub fn describe(&self) -> JsValue {
+        let LoadTimes { verify_ms, read_ms, prepare_ms, self_test_ms } = self.0.session().report().load;
+        let load = LoadView { verify_ms, read_ms, prepare_ms, self_test_ms };
+        let document = Document { description: self.0.describe(), engines: engine_names().collect(), load };
+        object(&serde_json::to_string(&document).unwrap_or_default())
+    }
+
+    /// Gives an input: its index, its shape, its element type as a number of ONNX, its elements.
+    pub fn give(&mut self, index: usize, shape: &[u32], dtype: u32, data: &Uint8Array) -> Result<(), JsValue> {
+        let size_bytes = usize::try_from(data.length()).unwrap_or(usize::MAX);
+        given(self.0.input_shape(index, shape.len()))?.copy_from_slice(shape);
+        data.copy_to(given(self.0.input_data(index, dtype, size_bytes))?);
+        Ok(())
+    }
+
+    /// Runs with the inputs that were given.
+    pub fn run(&mut self) -> Result<(), JsValue> {
+        forget_refusal();
+        given(self.0.run())
+    }
+
+    /// Runs with the inputs that were given; state inputs that were not are zeros, after [`Model::reset`].
+    pub fn step(&mut self) -> Result<(), JsValue> {
+        forget_refusal();
+        given(self.0.step())
+    }
+
+    /// Forgets state, inputs and outputs.
+    pub fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    /// Element type of an output of the last run, a number of ONNX.
+    #[wasm_bindgen(js_name = outputType)]
+    pub fn output_type(&self, index: usize) -> Result<i32, JsValue> {
+        self.output(index, |output| output.tensor.dtype().onnx_number())
+    }
+
+    /// Its shape.
+    #[wasm_bindgen(js_name = outputShape)]
+    pub fn output_shape(&self, index: usize) -> Result<Vec<u32>, JsValue> {
+        self.output(index, |output| output.shape.clone())
+    }
+
+    /// A copy of its elements.
+    #[wasm_bindgen(js_name = outputData)]
+    pub fn output_data(&self, index: usize) -> Result<Uint8Array, JsValue> {
+        self.output(index, |output| Uint8Array::new_from_slice(output.tensor.bytes()))
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    description: Description<'a>,
+    engines: Vec<&'static str>,
+    load: LoadView,
+}
+
+#[derive(Serialize)]
+struct LoadView {
+    verify_ms: f64,
+    read_ms: f64,
+    prepare_ms: f64,
+    self_test_ms: f64,
+}
