@@ -32,11 +32,17 @@ fn main() {
     let case = support::cases(&file, 1).remove(0);
     let inputs = program.graph.body.inputs.iter().map(|input| &case.inputs[program.graph.value_name(input.value)]);
     let inputs: Vec<_> = inputs.map(|tensor| tensor.view()).collect();
-    if let Err(error) = prepared.run(&inputs, &RunBudget::default()) {
-        return eprintln!("{name}: {error}");
-    }
+    let answers = match prepared.run(&inputs, &RunBudget::default()) {
+        Ok(answers) => answers,
+        Err(error) => return eprintln!("{name}: {error}"),
+    };
     let ready = started.elapsed();
     let plan = prepared.explain().expect("it ran");
+    for (output, answer) in program.graph.body.outputs.iter().zip(&answers) {
+        let Some(expected) = case.outputs.get(program.graph.value_name(*output)) else { continue };
+        let (difference, decibels) = support::distance(answer, expected);
+        println!("{name}: largest difference from the reference {difference:.2e}, signal to noise {decibels:.1} dB");
+    }
     let mut least = vec![f64::INFINITY; plan.steps.len()];
     let mut total = f64::INFINITY;
     for _ in 0..runs {

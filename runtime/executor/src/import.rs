@@ -181,7 +181,9 @@ impl Import<'_> {
             self.depend(id, depends.clone());
             outputs.push(Some(id));
         }
-        if outputs.iter().flatten().next().is_none() || self.fold(node, &*operator, &inputs, &outputs)? {
+        // Whether integers have to become numbers at all is for a pass to say.
+        let kept = node.domain.is_empty() && node.op == "DequantizeLinear";
+        if outputs.iter().flatten().next().is_none() || !kept && self.fold(node, &*operator, &inputs, &outputs)? {
             return Ok(());
         }
         let op = Op::Standard { node: Arc::new(shallow(node)), operator };

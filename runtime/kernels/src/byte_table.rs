@@ -3,7 +3,7 @@
 use crate::dot::Dot;
 use crate::isa::Isa;
 use crate::kernel::byte_depthwise::{self, ByteDepthwise};
-use crate::kernel::bytes::{self, ByteProduct, Convert, Stage};
+use crate::kernel::bytes::{self, ByteProduct, Convert, Lookup, Stage};
 use crate::kernel::pointwise::Finish;
 use crate::simd::dot::{Dot as DotKernels, Form};
 use crate::simd::{Simd, dot};
@@ -23,6 +23,7 @@ pub struct ByteTable {
     pub stage: unsafe fn(&Stage),
     pub quantize: unsafe fn(&Convert),
     pub dequantize: unsafe fn(&Convert),
+    pub lookup: unsafe fn(&Lookup),
     /// Steps that are not quick, in the deterministic form: results of integers are the same everywhere.
     pub finish: unsafe fn(&Finish<'_>),
 }
@@ -78,6 +79,12 @@ macro_rules! byte_table {
                 unsafe { bytes::dequantize::<$kernels>(args) }
             }
 
+            $(#[$attr])?
+            unsafe fn lookup(args: &Lookup) {
+                // SAFETY: as above.
+                unsafe { bytes::lookup::<$kernels>(args) }
+            }
+
             unsafe fn finish(args: &Finish<'_>) {
                 // SAFETY: whoever has these instructions has those of the table.
                 unsafe { (crate::table::table($isa, true).finish)(args) }
@@ -93,6 +100,7 @@ macro_rules! byte_table {
                 stage,
                 quantize,
                 dequantize,
+                lookup,
                 finish,
             };
         }
@@ -106,7 +114,7 @@ macro_rules! products {
 // Tiles: those of the floats' products, for the same reasons; measured with examples/layers.rs.
 #[cfg(target_arch = "x86_64")]
 byte_table! { avx512_vnni, dot::vnni::Avx512Vnni, Dot::Avx512Vnni, Isa::Avx512,
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")]
 rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], pixels: 8 }
 #[cfg(target_arch = "x86_64")]
 byte_table! { avx_vnni, dot::vnni::AvxVnni, Dot::AvxVnni, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma,avxvnni")]

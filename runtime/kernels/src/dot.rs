@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dot {
-    /// x86-64 with AVX-512 VNNI: `vpdpbusd` on 64 bytes.
+    /// x86-64 with AVX-512 VNNI and VBMI: `vpdpbusd` on 64 bytes.
     Avx512Vnni,
     /// x86-64 with AVX-VNNI: `vpdpbusd` on 32 bytes.
     AvxVnni,
@@ -31,6 +31,7 @@ impl Dot {
             #[cfg(target_arch = "x86_64")]
             Dot::Avx512Vnni => {
                 std::arch::is_x86_feature_detected!("avx512vnni")
+                    && std::arch::is_x86_feature_detected!("avx512vbmi")
                     && std::arch::is_x86_feature_detected!("avx512bw")
                     && std::arch::is_x86_feature_detected!("avx512vl")
                     && std::arch::is_x86_feature_detected!("avx512f")

@@ -145,7 +145,7 @@ fn operand<'a>(view: Option<View<'a>>, rows: usize, cols: usize) -> Result<Opera
 }
 
 /// How an operand that passed [`split`] covers a matrix: by its length, and where that says nothing, by its last axis.
-fn spread(shape: &[usize], len: usize, rows: usize, cols: usize) -> Option<Spread> {
+pub(super) fn spread(shape: &[usize], len: usize, rows: usize, cols: usize) -> Option<Spread> {
     let repeated_inside = shape.last() == Some(&1);
     match len {
         1 => Some(Spread::Scalar),

@@ -1,4 +1,4 @@
-//! Our own operators, on the kernels of `pannier-kernels`: binary32 only, images channels-last, elementwise work attached.
+//! Our own operators, on the kernels of `pannier-kernels`: binary32 or 8-bit integers, images channels-last, elementwise work attached.
 //!
 //! Passes put them in the place of operators of the standard. Each is data that passes look into, and an [`Operator`].
 
@@ -9,6 +9,8 @@ mod expand;
 mod lookup;
 mod matmul;
 mod permute;
+mod quantized;
+mod quantized_chain;
 mod recurrent;
 mod rows;
 mod spatial;
@@ -20,6 +22,10 @@ pub(crate) use expand::Expand;
 pub(crate) use lookup::Lookup;
 pub(crate) use matmul::{MatMul, Weights};
 pub(crate) use permute::Permute;
+pub(crate) use quantized::{
+    DynamicQuantize, Kernel as QuantizedKernel, Quantized, Source, Weights as QuantizedWeights,
+};
+pub(crate) use quantized_chain::{Quant, QuantizedChain};
 pub(crate) use recurrent::Lstm;
 pub(crate) use rows::{LayerNorm, Reduce, Softmax};
 pub(crate) use spatial::{Nearest, Pool};
@@ -43,6 +49,9 @@ pub(crate) enum Fused {
     Lookup(Lookup),
     Lstm(Lstm),
     Expand(Expand),
+    Quantized(Quantized),
+    QuantizedChain(QuantizedChain),
+    DynamicQuantize(DynamicQuantize),
 }
 
 impl Fused {
@@ -60,6 +69,9 @@ impl Fused {
             Fused::Lookup(op) => Arc::new(op),
             Fused::Lstm(op) => Arc::new(op),
             Fused::Expand(op) => Arc::new(op),
+            Fused::Quantized(op) => Arc::new(op),
+            Fused::QuantizedChain(op) => Arc::new(op),
+            Fused::DynamicQuantize(op) => Arc::new(op),
         }
     }
 
@@ -77,6 +89,12 @@ impl Fused {
             Fused::Lookup(_) => "Lookup",
             Fused::Lstm(_) => "LSTM",
             Fused::Expand(_) => "Expand",
+            Fused::Quantized(op) => match op.kernel {
+                QuantizedKernel::Conv(_) => "QuantizedConv",
+                QuantizedKernel::MatMul { .. } => "QuantizedMatMul",
+            },
+            Fused::QuantizedChain(_) => "QuantizedChain",
+            Fused::DynamicQuantize(_) => "DynamicQuantize",
         }
     }
 
@@ -87,6 +105,7 @@ impl Fused {
             Fused::Conv(op) => Some((&op.epilogue, op.operands())),
             Fused::ConvTranspose(op) => Some((&op.epilogue, op.operands())),
             Fused::MatMul(op) => Some((&op.epilogue, op.operands())),
+            Fused::Quantized(op) => Some((&op.epilogue, op.operands())),
             _ => None,
         }
     }
@@ -97,6 +116,7 @@ impl Fused {
             Fused::Conv(op) => Some(&mut op.epilogue),
             Fused::ConvTranspose(op) => Some(&mut op.epilogue),
             Fused::MatMul(op) => Some(&mut op.epilogue),
+            Fused::Quantized(op) => Some(&mut op.epilogue),
             _ => None,
         }
     }

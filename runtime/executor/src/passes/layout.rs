@@ -6,8 +6,9 @@
 
 use super::Context;
 use super::lower::expanded;
+use super::quantize;
 use super::rewrite::Rewrite;
-use crate::fused::{Conv, ConvTranspose, Epilogue, Fused, Nearest, Pool, Reduce, split};
+use crate::fused::{Conv, ConvTranspose, Epilogue, Fused, Nearest, Pool, QuantizedKernel, Reduce, split};
 use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 use crate::ops::{self, Axis, ResizeMode, Window};
@@ -21,14 +22,19 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
         let f32s =
             node.inputs.iter().chain(&node.outputs).flatten().all(|id| rewrite.ir.values[*id].dtype == DType::F32);
         let done = match node.standard().map(|standard| standard.op.as_str()) {
-            Some("Conv") if f32s => convolution(rewrite, context, &node),
+            Some("Conv") if f32s => {
+                quantized_convolution(rewrite, context, &node).or_else(|| convolution(rewrite, context, &node))
+            }
             Some("ConvTranspose") if f32s => transposed_convolution(rewrite, context, &node),
             Some("MaxPool" | "AveragePool") if f32s && node.outputs.len() == 1 => pooling(rewrite, context, &node),
             Some("GlobalAveragePool" | "GlobalMaxPool") if f32s => global_pooling(rewrite, context, &node),
             Some("Resize") => nearest(rewrite, &node),
             Some("Concat") => concat(rewrite, &node),
             None if matches!(node.op, Op::Reshape) => squeezed(rewrite, &node),
-            _ if matches!(node.op, Op::Fused(Fused::Chain(_))) => elementwise(rewrite, &node),
+            _ if matches!(node.op, Op::Fused(Fused::Chain(_) | Fused::QuantizedChain(_))) => {
+                elementwise(rewrite, &node)
+            }
+            _ if matches!(node.op, Op::Fused(Fused::DynamicQuantize(_))) => dynamic_quantize(rewrite, &node),
             _ => None,
         };
         match (done, node.output()) {
@@ -118,6 +124,35 @@ fn convolution(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) ->
         return Some(rewrite.transposed(made, &to_first(4)));
     }
     surround(rewrite, node, Fused::Conv(op), &[Some(w), bias])
+}
+
+/// A convolution of integers, if that is what it comes to.
+fn quantized_convolution(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Option<Id> {
+    let standard = node.standard()?;
+    let (x, w, output) = (node.input(0)?, node.input(1)?, node.output()?);
+    let layer = quantize::layer(rewrite, node, 0)?;
+    let window = Window::new(&ops::Attributes::new(standard)).ok()?;
+    let geometry =
+        ops::Geometry::new(&window, int(standard, "group", 1), rewrite.ir.shape(x), rewrite.ir.shape(w)).ok()?;
+    let channels = [geometry.channels * geometry.group, geometry.filters * geometry.group];
+    let shape = window_shape(&geometry.axes, geometry.batch, channels, geometry.group)?;
+    let kernel = QuantizedKernel::Conv(context.kernels.byte_conv(shape).ok()?);
+    let rank = rewrite.ir.shape(x).len();
+    let result = last_shape(rewrite.ir.shape(output));
+    let image = rewrite.transposed(layer.a, &to_last(rank));
+    let made = layer.emit(rewrite, &node.name, kernel, image, result);
+    Some(rewrite.transposed(made, &to_first(rank)))
+}
+
+/// Which numbers are the smallest and the largest does not depend on their order.
+fn dynamic_quantize(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Id> {
+    let (perm, source) = before_transpose(rewrite, node.input(0)?)?;
+    let shape = rewrite.ir.shape(source).to_vec();
+    let made = rewrite.ir.fresh(&node.name, DType::U8, shape);
+    let mut outputs = node.outputs.clone();
+    outputs[0] = Some(made);
+    rewrite.emit(Node { inputs: vec![Some(source)], outputs, ..node.clone() });
+    Some(rewrite.transposed(made, &perm))
 }
 
 fn transposed_convolution(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Option<Id> {
@@ -257,6 +292,7 @@ fn elementwise(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Id> {
         }
     }
     let made = rewrite.make(&node.name, node.op.clone(), inputs, before);
+    rewrite.ir.values[made].dtype = rewrite.ir.values[output].dtype;
     Some(rewrite.transposed(made, &perm))
 }
 

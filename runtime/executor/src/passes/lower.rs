@@ -1,9 +1,11 @@
 //! Operators of the standard become our own where there is a kernel for them.
 
 use super::Context;
+use super::quantize;
 use super::rewrite::Rewrite;
 use crate::fused::{
-    Chain, Combine, Epilogue, EpilogueStep, Fused, LayerNorm, Lstm, MatMul, Reduce, Softmax, Weights, split,
+    Chain, Combine, Epilogue, EpilogueStep, Fused, LayerNorm, Lstm, MatMul, QuantizedKernel, Reduce, Softmax, Weights,
+    split,
 };
 use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
@@ -228,6 +230,10 @@ fn batch_norm(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: Node) {
 /// Products, reductions, normalisations and recurrent layers.
 pub(super) fn kernels(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     Rewrite::walk(ir, |rewrite, node| {
+        if let (Some(made), Some(output)) = (quantized_product(rewrite, context, &node), node.output()) {
+            rewrite.rename(output, made);
+            return Ok(());
+        }
         let lowered = if is_f32(rewrite.ir, &node)
             || node.is("ReduceSum")
             || node.standard().is_some_and(|n| n.op.starts_with("Reduce"))
@@ -340,6 +346,28 @@ fn matmul(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Opti
         inputs.push(None);
     }
     Some((Fused::MatMul(fused), inputs))
+}
+
+/// A product of integers with constant weights, if that is what it comes to.
+fn quantized_product(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Option<Id> {
+    let standard = node.standard().filter(|standard| matches!(standard.op.as_str(), "MatMul" | "Gemm"))?;
+    let plain = float(standard, "alpha", 1.0) == 1.0 && float(standard, "beta", 1.0) == 1.0;
+    let transposed = int(standard, "transB", 0) != 0;
+    if int(standard, "transA", 0) != 0 || !plain {
+        return None;
+    }
+    let (a, b, output) = (node.input(0)?, node.input(1)?, node.output()?);
+    let &[first, second] = rewrite.ir.shape(b) else { return None };
+    let (k, n) = if transposed { (second, first) } else { (first, second) };
+    let (a_shape, shape) = (rewrite.ir.shape(a), rewrite.ir.shape(output).to_vec());
+    if a_shape.len() < 2 {
+        return None;
+    }
+    let rows = shape::len(a_shape).checked_div(k)?;
+    let layer = quantize::layer(rewrite, node, usize::from(!transposed))?;
+    let product = context.kernels.byte_matmul(k, n).ok()?;
+    let a = layer.a;
+    Some(layer.emit(rewrite, &node.name, QuantizedKernel::MatMul { product, rows, transposed }, a, shape))
 }
 
 /// What a value is the transpose of, in its last two axes.

@@ -10,6 +10,8 @@ mod layer_norm;
 mod layout;
 mod lower;
 mod pack;
+mod quantize;
+mod quantize_fuse;
 mod rewrite;
 mod transposes;
 
@@ -37,6 +39,8 @@ pub(crate) type Pass = fn(&mut Ir, &Context<'_>) -> Result<(), Stop>;
 pub(crate) const PASSES: &[(&str, Pass)] = &[
     // What does nothing goes away; what keeps the bytes becomes a view.
     ("cleanup", cleanup::run),
+    // What is computed of 8-bit integers is known as such; weights that are only stored so become numbers.
+    ("quantize", quantize::run),
     // What exporters write in pieces becomes one operator again.
     ("layer norm", layer_norm::run),
     ("activations", activations::run),
@@ -49,6 +53,7 @@ pub(crate) const PASSES: &[(&str, Pass)] = &[
     ("kernels", lower::kernels),
     // Chains grow together and become epilogues.
     ("fuse", fuse::run),
+    ("quantize fuse", quantize_fuse::run),
     ("embedding steps", embedding::steps),
     // What transposes are left over becomes as small as it can be.
     ("transposes", transposes::run),

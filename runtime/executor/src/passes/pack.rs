@@ -4,7 +4,7 @@
 //! still reads it so.
 
 use super::Context;
-use crate::fused::{Fused, Weights};
+use crate::fused::{Fused, Quantized, Weights};
 use crate::import::Stop;
 use crate::ir::{Constant, Id, Ir, Node, Op};
 use crate::weights::PackedKey;
@@ -29,6 +29,10 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
 
 fn pack(ir: &mut Ir, context: &Context<'_>, readers: &mut Readers, node: &mut Node) -> Result<(), String> {
     let Op::Fused(fused) = &mut node.op else { return Ok(()) };
+    if let Fused::Quantized(layer) = fused {
+        let Some(weights) = node.inputs.get_mut(1).filter(|_| !layer.packed) else { return Ok(()) };
+        return integers(ir, readers, layer, weights);
+    }
     // The weights and the bias behind them, which one packed constant takes the place of.
     let packings = match fused {
         Fused::Conv(conv) if !conv.packed => {
@@ -88,6 +92,22 @@ fn packed(
     }
     let name = ir.values[weights].name.clone();
     Ok(ir.constant(&name, DType::F32, vec![packing.packed_len()], Constant::shared(bytes)))
+}
+
+/// Integers in the order in which their layer reads them; what they stand for is a part of that.
+fn integers(ir: &mut Ir, readers: &mut Readers, layer: &mut Quantized, weights: &mut Option<Id>) -> Result<(), String> {
+    let id = weights.ok_or("the weights are missing")?;
+    let stored = ir.values[id].constant.clone().ok_or("the weights are no constant")?;
+    let size_bytes = layer.packed_len().checked_mul(4);
+    let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
+    layer.pack(stored.bytes(), bytemuck::cast_slice_mut(bytes.as_bytes_mut()))?;
+    layer.packed = true;
+    if readers.leave(id, &stored) {
+        ir.values[id].constant = None;
+    }
+    let name = ir.values[id].name.clone();
+    *weights = Some(ir.constant(&name, DType::I32, vec![layer.packed_len()], Constant::owned(bytes)));
+    Ok(())
 }
 
 /// How many operands there are still of each constant, and of each weight whatever it is called.

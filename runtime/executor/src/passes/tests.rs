@@ -10,6 +10,8 @@ use pannier_engine::{DType, Dim, Program, ProgramBuilder, RunBudget, Tensor};
 use pannier_graph::{Attribute, ValueId};
 use pannier_kernels::Kernels;
 
+mod quantize;
+
 /// Numbers between -2 and 2 that are all different.
 fn numbers(shape: &[usize], seed: usize) -> Tensor {
     let len: usize = shape.iter().product();

@@ -120,3 +120,16 @@ pub fn excess(found: &Tensor, expected: &Tensor) -> (f32, f32) {
         (excess.max(difference - (1e-4 + 1e-3 * r.abs())), worst.max(difference))
     })
 }
+
+/// The largest difference between two tensors, and the energy of the second over that of the differences, in decibels.
+pub fn distance(found: &Tensor, expected: &Tensor) -> (f32, f64) {
+    assert_eq!(found.shape(), expected.shape());
+    let (found, expected) = (found.as_slice::<f32>().expect("binary32"), expected.as_slice::<f32>().expect("binary32"));
+    let (mut largest, mut signal, mut noise) = (0.0_f32, 0.0, 0.0);
+    for (a, r) in found.iter().zip(expected) {
+        largest = largest.max((a - r).abs());
+        signal += f64::from(*r).powi(2);
+        noise += f64::from(a - r).powi(2);
+    }
+    (largest, 10.0 * (signal / noise).log10())
+}

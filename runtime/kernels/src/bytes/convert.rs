@@ -2,10 +2,23 @@
 
 use super::ByteKind;
 use crate::error::{KernelError, same};
-use crate::kernel::bytes::Convert;
+use crate::kernel::bytes::{Convert, Lookup};
 use crate::kernels::Kernels;
 
 impl Kernels {
+    /// `dst[i] = table[src[i]]`: any function of one 8-bit integer.
+    ///
+    /// # Errors
+    ///
+    /// `Size`: the lengths differ.
+    pub fn lookup_bytes(&self, table: &[u8; 256], src: &[u8], dst: &mut [u8]) -> Result<(), KernelError> {
+        same("results", src.len(), dst.len())?;
+        let lookup = Lookup { table: table.as_ptr(), src: src.as_ptr(), dst: dst.as_mut_ptr(), len: src.len() };
+        // SAFETY: both slices have `len` bytes.
+        unsafe { (self.bytes.lookup)(&lookup) };
+        Ok(())
+    }
+
     /// `clamp(round(x / scale) + zero)`, ties to even: ONNX's `QuantizeLinear`. NaN becomes the smallest integer.
     ///
     /// # Errors

@@ -348,3 +348,23 @@ pub unsafe fn stage_words(s: &Stage) {
         }
     }
 }
+
+/// Bytes by a table of 256.
+pub struct Lookup {
+    pub table: *const u8,
+    pub src: *const u8,
+    pub dst: *mut u8,
+    pub len: usize,
+}
+
+/// `table[byte]`
+#[inline(always)]
+pub unsafe fn lookup<D: Dot>(l: &Lookup) {
+    // SAFETY: `len` bytes at both ends, 256 in the table.
+    unsafe {
+        let done = D::lookup_blocks(l);
+        for i in done..l.len {
+            *l.dst.add(i) = *l.table.add(usize::from(*l.src.add(i)));
+        }
+    }
+}

@@ -357,6 +357,22 @@ fn quantizing_rounds_ties_to_even_and_saturates() {
 }
 
 #[test]
+fn bytes_are_looked_up_whatever_their_number() {
+    let mut numbers = Numbers::new(8);
+    let table: [u8; 256] = bytes(&mut numbers, 256, false).try_into().unwrap();
+    for len in [0, 1, 63, 64, 65, 500] {
+        let from = bytes(&mut numbers, len, false);
+        let expected: Vec<u8> = from.iter().map(|byte| table[usize::from(*byte)]).collect();
+        for kernels in every_dot() {
+            let mut found = vec![0; len];
+            kernels.lookup_bytes(&table, &from, &mut found).unwrap();
+            assert_eq!(found, expected, "{:?}", kernels.dot());
+        }
+    }
+    assert!(Kernels::best().lookup_bytes(&table, &[0; 2], &mut [0; 3]).is_err());
+}
+
+#[test]
 fn byte_calls_that_do_not_fit_are_errors() {
     let kernels = Kernels::for_isa(Isa::best(), true).unwrap();
     let product = kernels.byte_matmul(5, 3).unwrap();

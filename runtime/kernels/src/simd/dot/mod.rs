@@ -12,6 +12,7 @@ pub mod vnni;
 pub mod wasm;
 
 use super::Simd;
+use crate::kernel::bytes::Lookup;
 
 /// What the elements of A have to be before they are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,4 +61,10 @@ pub unsafe trait Dot: 'static {
     unsafe fn load_bytes(p: *const u8, n: usize, flip: u8) -> Ints<Self>;
     /// The low bytes of the first `n` lanes.
     unsafe fn store_bytes(p: *mut u8, v: Ints<Self>, n: usize);
+
+    /// Looks up as many bytes as there are instructions for, and says how many.
+    #[inline(always)]
+    unsafe fn lookup_blocks(_: &Lookup) -> usize {
+        0
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::avx2::Avx2Bytes;
 use super::{Dot, Floats, Form, Ints};
+use crate::kernel::bytes::Lookup;
 use crate::simd::Simd;
 use crate::simd::avx2::Avx2;
 use crate::simd::avx512::Avx512;
@@ -60,6 +61,23 @@ unsafe impl Dot for Avx512Vnni {
     #[inline(always)]
     unsafe fn store_bytes(p: *mut u8, v: __m512i, n: usize) {
         unsafe { _mm512_mask_cvtepi32_storeu_epi8(p.cast(), first(n), v) }
+    }
+    #[inline(always)]
+    unsafe fn lookup_blocks(l: &Lookup) -> usize {
+        unsafe {
+            let part = |at: usize| _mm512_loadu_si512(l.table.add(at).cast());
+            let (a, b, c, d) = (part(0), part(64), part(128), part(192));
+            let mut at = 0;
+            while at + 64 <= l.len {
+                let index = _mm512_loadu_si512(l.src.add(at).cast());
+                let low = _mm512_permutex2var_epi8(a, index, b);
+                let high = _mm512_permutex2var_epi8(c, index, d);
+                let bytes = _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
+                _mm512_storeu_si512(l.dst.add(at).cast(), bytes);
+                at += 64;
+            }
+            at
+        }
     }
 }
 
