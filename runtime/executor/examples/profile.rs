@@ -1,21 +1,24 @@
 //! Where the time of a model goes: `cargo run --release -p pannier-executor --example profile -- ocr-det [runs]`.
 //!
-//! Prints milliseconds (the least of all runs) and GFLOP/s of every step, and the total. With `--total` only the total.
+//! Prints milliseconds (the least of all runs) and GFLOP/s of every step, and the total. With `--total` only the total; with `--threads=2`
+//! large operators are shared between two threads.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use pannier_engine::{Prepared, RunBudget};
-use pannier_executor::Executor;
+use pannier_executor::{Executor, ParkedThreads};
+use std::sync::Arc;
 use std::time::Instant;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let total_only = arguments.iter().any(|argument| argument == "--total");
     let deterministic = arguments.iter().any(|argument| argument == "--deterministic");
+    let threads = arguments.iter().find_map(|argument| argument.strip_prefix("--threads=")?.parse().ok()).unwrap_or(1);
     let mut plain = arguments.iter().filter(|argument| !argument.starts_with("--"));
     let Some(name) = plain.next() else {
-        return eprintln!("usage: profile MODEL [RUNS] [--total] [--deterministic]");
+        return eprintln!("usage: profile MODEL [RUNS] [--total] [--deterministic] [--threads=N]");
     };
     let runs: usize = plain.next().and_then(|runs| runs.parse().ok()).unwrap_or(20);
     let (bundle, file) = match support::model(name) {
@@ -24,6 +27,7 @@ fn main() {
     };
     let program = support::program(&bundle);
     let executor = if deterministic { Executor::deterministic() } else { Executor::new() };
+    let executor = if threads > 1 { executor.with_pool(Arc::new(ParkedThreads::new(threads))) } else { executor };
     let started = Instant::now();
     let prepared = match executor.compile(&program, &RunBudget::default()) {
         Ok(prepared) => prepared,

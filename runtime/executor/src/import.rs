@@ -239,6 +239,7 @@ impl Import<'_> {
             inputs: &views,
             outputs: &mut slots,
             scratch: scratch.as_bytes_mut(),
+            pool: None,
             limits: Going::default(),
         });
         run.map_err(|reason| self.invalid(label(node), reason))?;

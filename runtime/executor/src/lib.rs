@@ -22,7 +22,7 @@
 //!
 //! # What it does not do
 //!
-//! It starts no thread, reads no clock and knows no file. Of operators whose results have a size that only the data tells, it
+//! It starts no thread (a caller may lend some: [`Executor::with_pool`]), reads no clock and knows no file. Of operators whose results have a size that only the data tells, it
 //! runs those that are computed while the plan is made.
 
 #![forbid(unsafe_code)]
@@ -42,32 +42,53 @@ mod supports;
 mod view;
 mod weights;
 
+#[cfg(not(target_family = "wasm"))]
+pub use pannier_kernels::ParkedThreads;
+pub use pannier_kernels::ThreadPool;
 pub use plan::{Explanation, PlannedStep};
 pub use prepared::ExecutorPrepared;
 
 use pannier_engine::{Engine, EngineError, Prepared, Program, RunBudget, Unsupported};
 use pannier_graph::Graph;
 use pannier_kernels::Kernels;
+use std::fmt;
+use std::sync::Arc;
 use weights::Weights;
 
 /// The engine's name in reports and errors.
 const NAME: &str = "executor";
 
 /// The engine. Making one chooses the kernels for this machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Executor {
     kernels: Kernels,
+    pool: Option<Arc<dyn ThreadPool>>,
 }
 
 impl Executor {
     /// The fastest kernels of this machine. Results differ in the last bits from one instruction set to another.
     pub fn new() -> Executor {
-        Executor { kernels: Kernels::best() }
+        Executor { kernels: Kernels::best(), pool: None }
     }
 
     /// Kernels that give the same bits on every machine, at some cost in speed.
     pub fn deterministic() -> Executor {
-        Executor { kernels: Kernels::deterministic() }
+        Executor { kernels: Kernels::deterministic(), pool: None }
+    }
+
+    /// The same, with threads that large operators are shared between. Results have the same bits as without.
+    ///
+    /// Each thread has scratch memory of its own, so plans may be larger than without.
+    ///
+    /// ```
+    /// use pannier_executor::{Executor, ParkedThreads};
+    /// use std::sync::Arc;
+    ///
+    /// let executor = Executor::new().with_pool(Arc::new(ParkedThreads::new(2)));
+    /// ```
+    #[must_use]
+    pub fn with_pool(self, pool: Arc<dyn ThreadPool>) -> Executor {
+        Executor { pool: Some(pool), ..self }
     }
 
     /// [`Engine::prepare`], with more to ask of the result.
@@ -76,7 +97,8 @@ impl Executor {
     /// Those of [`Engine::prepare`].
     pub fn compile(&self, program: &Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
         self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
-        ExecutorPrepared::new(&program.graph, self.kernels, budget, |more| Weights::of(program, more))
+        let pool = self.pool.as_ref();
+        ExecutorPrepared::new(&program.graph, self.kernels, pool, budget, |more| Weights::of(program, more))
     }
 
     /// [`Executor::compile`] of a program that nobody else needs: its sections are given back while weights take the
@@ -87,7 +109,15 @@ impl Executor {
     pub fn compile_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
         self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
         let graph = program.graph.clone();
-        ExecutorPrepared::new(&graph, self.kernels, budget, |more| Weights::take(program, more))
+        let pool = self.pool.as_ref();
+        ExecutorPrepared::new(&graph, self.kernels, pool, budget, |more| Weights::take(program, more))
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = self.pool.as_ref().map_or(1, |pool| pool.threads());
+        f.debug_struct("Executor").field("kernels", &self.kernels).field("threads", &threads).finish()
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::import::{Key, Stop, import};
 use crate::limits::Limits;
 use crate::passes::{self, Context};
-use crate::plan::{Arenas, Explanation, Plan};
+use crate::plan::{Explanation, Plan, Shared};
 use crate::weights::Weights;
 use pannier_engine::{EngineError, MemoryUse, Prepared, RunBudget, Tensor, TensorView, Unsupported, check_inputs};
 use pannier_graph::{Dim, Graph};
-use pannier_kernels::Kernels;
+use pannier_kernels::{Kernels, ThreadPool};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,8 +26,7 @@ pub struct ExecutorPrepared {
     /// By input: whether plans turned out to need its values.
     steering: Vec<AtomicBool>,
     plans: Mutex<Vec<(Key, Arc<Plan>)>>,
-    /// Shared by all plans.
-    arenas: Arc<Arenas>,
+    shared: Shared,
 }
 
 impl ExecutorPrepared {
@@ -35,6 +34,7 @@ impl ExecutorPrepared {
     pub(crate) fn new(
         graph: &Arc<Graph>,
         kernels: Kernels,
+        pool: Option<&Arc<dyn ThreadPool>>,
         budget: &RunBudget<'_>,
         weights: impl FnOnce(bool) -> Weights,
     ) -> Result<ExecutorPrepared, EngineError> {
@@ -45,7 +45,7 @@ impl ExecutorPrepared {
             kernels,
             steering: graph.body.inputs.iter().map(|_| AtomicBool::new(false)).collect(),
             plans: Mutex::new(Vec::new()),
-            arenas: Arc::default(),
+            shared: Shared { pool: pool.cloned(), ..Shared::default() },
         };
         if let Some(shapes) = fixed {
             let key = Key { values: vec![None; shapes.len()], shapes };
@@ -93,7 +93,7 @@ impl ExecutorPrepared {
         let mut ir = import(&self.graph, weights, key, limits)?;
         passes::compile(&mut ir, &Context { kernels: self.kernels, limits: *limits, weights })?;
         weights.settle(&mut ir);
-        Ok(Plan::new(ir, self.kernels, self.arenas.clone(), limits)?)
+        Ok(Plan::new(ir, self.kernels, self.shared.clone(), limits)?)
     }
 
     fn steer(&self, inputs: &[usize]) {

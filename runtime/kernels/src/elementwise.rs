@@ -44,9 +44,25 @@ impl Kernels {
     /// # Errors
     ///
     /// `Size`, `TooShort`: shapes do not fit each other.
-    pub fn pointwise(&self, src: View<'_>, mut dst: ViewMut<'_>, steps: &[Step<'_>]) -> Result<(), KernelError> {
+    pub fn pointwise(&self, src: View<'_>, dst: ViewMut<'_>, steps: &[Step<'_>]) -> Result<(), KernelError> {
+        step::check(steps, src.rows(), src.cols())?;
+        self.pointwise_rows(0, src, dst, steps)
+    }
+
+    /// As [`Kernels::pointwise`], for rows from `first` on: `src` and `dst` have only those, operands of steps all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kernels::pointwise`].
+    pub fn pointwise_rows(
+        &self,
+        first: usize,
+        src: View<'_>,
+        mut dst: ViewMut<'_>,
+        steps: &[Step<'_>],
+    ) -> Result<(), KernelError> {
         let rows = rows(src, &mut dst)?;
-        self.steps(&rows, steps)
+        self.steps(first, &rows, steps)
     }
 
     /// `m = steps(m)`, elementwise.
@@ -54,14 +70,30 @@ impl Kernels {
     /// # Errors
     ///
     /// As for [`Kernels::pointwise`].
-    pub fn pointwise_in_place(&self, mut m: ViewMut<'_>, steps: &[Step<'_>]) -> Result<(), KernelError> {
-        self.steps(&both(&mut m), steps)
+    pub fn pointwise_in_place(&self, m: ViewMut<'_>, steps: &[Step<'_>]) -> Result<(), KernelError> {
+        step::check(steps, m.rows(), m.cols())?;
+        self.pointwise_rows_in_place(0, m, steps)
     }
 
-    fn steps(&self, m: &Rows, steps: &[Step<'_>]) -> Result<(), KernelError> {
-        step::check(steps, m.rows, m.cols)?;
-        let target =
-            Target { dst: m.dst, stride: m.dst_stride, rows: m.rows, cols: m.cols, row: 0, col: 0, steps, quick: None };
+    /// As [`Kernels::pointwise_in_place`], for rows from `first` on: `m` has only those, operands of steps all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kernels::pointwise`].
+    pub fn pointwise_rows_in_place(
+        &self,
+        first: usize,
+        mut m: ViewMut<'_>,
+        steps: &[Step<'_>],
+    ) -> Result<(), KernelError> {
+        self.steps(first, &both(&mut m), steps)
+    }
+
+    fn steps(&self, row: usize, m: &Rows, steps: &[Step<'_>]) -> Result<(), KernelError> {
+        let end = row.checked_add(m.rows).ok_or(KernelError::Overflow { what: "rows" })?;
+        step::check_rows(steps, end, m.cols)?;
+        let (dst, stride) = (m.dst, m.dst_stride);
+        let target = Target { dst, stride, rows: m.rows, cols: m.cols, row, col: 0, steps, quick: None };
         // SAFETY: both matrices have the same shape, operands were checked.
         unsafe {
             (self.table.pointwise)(&Pointwise {

@@ -25,7 +25,8 @@
 //!
 //! # What it does not do
 //!
-//! It knows no graph and no engine, plans no memory, starts no thread.
+//! It knows no graph and no engine, and plans no memory. It starts no thread but those of a [`ParkedThreads`] that somebody
+//! makes.
 
 mod byte_table;
 mod bytes;
@@ -44,6 +45,7 @@ mod recurrent;
 mod simd;
 mod step;
 mod table;
+mod threads;
 mod view;
 
 pub use bytes::{ByteConv, ByteKind, ByteMatMul, ByteOutput, ByteView, ByteWeights};
@@ -57,4 +59,7 @@ pub use matmul::MatMul;
 pub use packing::Packing;
 pub use pool::{LerpAxis, PoolKind};
 pub use step::{Activation, Operand, Step};
+#[cfg(not(target_family = "wasm"))]
+pub use threads::ParkedThreads;
+pub use threads::{MOST_TASKS, ThreadPool, share};
 pub use view::{View, ViewMut};

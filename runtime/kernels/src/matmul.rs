@@ -151,11 +151,43 @@ impl MatMul {
         c: ViewMut<'_>,
         steps: &[Step<'_>],
     ) -> Result<(), KernelError> {
+        same("rows of C", a.rows(), c.rows())?;
+        self.run_part(0..a.rows(), panels, a, packed, c, steps)
+    }
+
+    /// As [`MatMul::run`], for some rows: `c` has only those; A, steps and `packed` are those of the whole.
+    ///
+    /// # Errors
+    ///
+    /// `Size`, `TooShort`: shapes do not fit each other. `Range`: there are no such rows.
+    pub fn run_rows(
+        &self,
+        rows: Range<usize>,
+        a: View<'_>,
+        packed: &[f32],
+        c: ViewMut<'_>,
+        steps: &[Step<'_>],
+    ) -> Result<(), KernelError> {
+        self.run_part(rows, 0..self.panels.count(), a, packed, c, steps)
+    }
+
+    fn run_part(
+        &self,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        a: View<'_>,
+        packed: &[f32],
+        c: ViewMut<'_>,
+        steps: &[Step<'_>],
+    ) -> Result<(), KernelError> {
         if panels.start > panels.end || panels.end > self.panels.count() {
             return Err(KernelError::Range { what: "panels", value: panels.end });
         }
+        if rows.start > rows.end || rows.end > a.rows() {
+            return Err(KernelError::Range { what: "rows", value: rows.end });
+        }
         same("columns of A", self.k, a.cols())?;
-        same("rows of C", a.rows(), c.rows())?;
+        same("rows of C", rows.len(), c.rows())?;
         same("columns of C", self.panels.columns(&panels).len(), c.cols())?;
         long_enough("packed matrix", self.packed_len(), packed.len())?;
         step::check(steps, a.rows(), self.n)?;
@@ -167,13 +199,14 @@ impl MatMul {
             panels: self.panels,
             range: panels,
             packed: packed.as_ptr(),
-            rows: a.rows(),
+            rows: rows.len(),
             dst: c.ptr(),
             stride: c.stride(),
-            row: 0,
+            row: rows.start,
             col: 0,
             steps,
         };
+        let a = a.sub_rows(rows.start, rows.len());
         // SAFETY: every shape was compared above; a matrix has one run.
         unsafe { multiply(&part, &mut Matrix(a)) };
         Ok(())

@@ -139,14 +139,24 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Checks that every operand covers `rows x cols`. After this the kernels read operands without looking.
+/// Checks that every operand covers `rows x cols`, no more and no less. After this the kernels read operands without looking.
 pub(crate) fn check(steps: &[Step<'_>], rows: usize, cols: usize) -> Result<(), KernelError> {
+    for step in steps {
+        if let Some(Operand::Full(view)) = step.operand() {
+            same("rows of an operand", rows, view.rows())?;
+        }
+    }
+    check_rows(steps, rows, cols)
+}
+
+/// Checks that every operand covers at least the first `rows` rows of `cols` columns.
+pub(crate) fn check_rows(steps: &[Step<'_>], rows: usize, cols: usize) -> Result<(), KernelError> {
     for step in steps {
         match step.operand() {
             Some(Operand::Cols(values)) => long_enough("operand per column", cols, values.len())?,
             Some(Operand::Rows(values)) => long_enough("operand per row", rows, values.len())?,
             Some(Operand::Full(view)) => {
-                same("rows of an operand", rows, view.rows())?;
+                long_enough("rows of an operand", rows, view.rows())?;
                 same("columns of an operand", cols, view.cols())?;
             }
             Some(Operand::Scalar(_) | Operand::Destination) | None => {}

@@ -2,6 +2,7 @@
 
 use super::Epilogue;
 use super::epilogue::split;
+use super::share::{cut, share, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::view::Failure;
 use pannier_engine::DType;
@@ -37,15 +38,23 @@ impl Operator for Chain {
         let (first, operands) = inputs.split_first().ok_or("an operand is missing")?;
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let (rows, cols) = matrix(output.shape, operands)?;
+        let to = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, cols).map_err(text)?;
+        let from = match first {
+            Some(from) => Some(kernels::View::dense(from.as_slice::<f32>()?, rows, cols).map_err(text)?),
+            None => None,
+        };
+        let mut rest = Some(to);
+        let parts = cut(rows, tasks(io.pool, rows.saturating_mul(cols)), 1).filter_map(|run| {
+            let (part, more) = rest.take()?.split_rows(run.len());
+            rest = Some(more);
+            Some((run, part))
+        });
         self.epilogue.with_steps(operands, rows, cols, |steps| {
-            let to = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, cols).map_err(text)?;
-            match first {
-                Some(from) => {
-                    let from = kernels::View::dense(from.as_slice::<f32>()?, rows, cols).map_err(text)?;
-                    self.kernels.pointwise(from, to, steps).map_err(text)
-                }
-                None => self.kernels.pointwise_in_place(to, steps).map_err(text),
-            }
+            share(io.pool, parts, |(run, to)| match from {
+                Some(from) => self.kernels.pointwise_rows(run.start, from.sub_rows(run.start, run.len()), to, steps),
+                None => self.kernels.pointwise_rows_in_place(run.start, to, steps),
+            })
+            .map_err(text)
         })
     }
 }

@@ -2,10 +2,14 @@
 
 use super::Epilogue;
 use super::chain::text;
+use super::share::{cut, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
+use crate::plan::per_thread;
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
+use pannier_kernels::{KernelError, Step, ThreadPool};
+use std::ops::Range;
 
 /// Operations of one band of rows between two questions whether to go on: about 10 ms.
 const BAND_FLOPS: usize = 500_000_000;
@@ -50,6 +54,10 @@ impl Operator for Conv {
         self.conv.scratch_len().saturating_mul(4)
     }
 
+    fn shares(&self) -> bool {
+        true
+    }
+
     fn flops(&self, _: &Facts<'_>) -> usize {
         Conv::flops(self)
     }
@@ -70,25 +78,73 @@ impl Operator for Conv {
         } else {
             kernels::View::dense(image, shape.in_pixels(), shape.in_channels)
         };
-        let (limits, scratch) = (io.limits, floats(io.scratch)?);
+        let (limits, scratch, pool) = (io.limits, floats(io.scratch)?, io.pool);
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let (rows, cols) = (shape.out_pixels(), shape.out_channels);
         let mut rest = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, cols).map_err(text)?;
         let image = image.map_err(text)?;
         let lines = self.conv.rows();
         let band = (lines / (Conv::flops(self) / BAND_FLOPS).max(1)).max(1);
+        let tasks = tasks(pool, Conv::flops(self) / lines.div_ceil(band).max(1));
         self.epilogue.with_steps(operands, rows, cols, |steps| {
             let mut start = 0;
             while start < lines {
                 let end = (start + band).min(lines);
                 let (part, more) = rest.split_rows((end - start) * shape.output()[1]);
-                self.conv.run_rows(start..end, image, packed, part, steps, scratch).map_err(text)?;
+                match pool {
+                    Some(pool) if tasks > 1 => {
+                        self.run_shared(pool, tasks, start..end, image, packed, part, steps, scratch)
+                    }
+                    _ => self.conv.run_rows(start..end, image, packed, part, steps, scratch),
+                }
+                .map_err(text)?;
                 (rest, start) = (more, end);
                 if start < lines {
                     limits.check()?;
                 }
             }
             Ok(())
+        })
+    }
+}
+
+impl Conv {
+    /// Some rows, shared between threads by rows or, where there are few, by output channels.
+    #[expect(clippy::too_many_arguments, reason = "those of the kernel, and how to share them")]
+    fn run_shared(
+        &self,
+        pool: &dyn ThreadPool,
+        tasks: usize,
+        rows: Range<usize>,
+        image: kernels::View<'_>,
+        packed: &[f32],
+        output: kernels::ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let each = per_thread(self.conv.scratch_len().saturating_mul(4)) / 4;
+        let mut scratches = scratch.chunks_mut(each.max(1));
+        let mut scratch = || scratches.next().unwrap_or_default();
+        let (mut rest, width) = (Some(output), self.conv.shape().output()[1]);
+        if rows.len() < tasks && self.conv.panels() >= tasks && rows == (0..self.conv.rows()) {
+            let parts = cut(self.conv.panels(), tasks, 1).filter_map(|panels| {
+                let (part, more) = rest.take()?.split_cols(self.conv.columns(panels.clone()).len());
+                rest = Some(more);
+                Some((panels, part, scratch()))
+            });
+            return kernels::share(pool, parts, |(panels, part, scratch)| {
+                self.conv.run_panels(panels, image, packed, part, steps, scratch)
+            });
+        }
+        // Four rows are those of one tile of Winograd's algorithm.
+        let unit = if rows.len() >= 8 * tasks { 4 } else { 1 };
+        let parts = cut(rows.len(), tasks, unit).filter_map(|run| {
+            let (part, more) = rest.take()?.split_rows(run.len() * width);
+            rest = Some(more);
+            Some((rows.start + run.start..rows.start + run.end, part, scratch()))
+        });
+        kernels::share(pool, parts, |(rows, part, scratch)| {
+            self.conv.run_rows(rows, image, packed, part, steps, scratch)
         })
     }
 }

@@ -3,7 +3,9 @@
 use super::Epilogue;
 use super::chain::text;
 use super::conv::floats;
+use super::share::{cut, share, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
+use crate::plan::per_thread;
 use crate::shape;
 use crate::view::Failure;
 use pannier_engine::DType;
@@ -53,6 +55,10 @@ impl Operator for MatMul {
         if matches!(self.weights, Weights::Operand { .. }) { self.product.packed_len().saturating_mul(4) } else { 0 }
     }
 
+    fn shares(&self) -> bool {
+        matches!(self.weights, Weights::Operand { .. })
+    }
+
     fn flops(&self, _: &Facts<'_>) -> usize {
         2 * shape::len(&[self.batch, self.rows, self.product.k(), self.product.n()])
     }
@@ -66,31 +72,60 @@ impl Operator for MatMul {
         let (a, b) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?);
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();
         let scratch = floats(io.scratch)?;
+        let (pool, work) = (io.pool, Operator::flops(self, &Facts(&[])));
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let (m, k, n) = (self.rows, self.product.k(), self.product.n());
-        let out = output.as_slice::<f32>()?;
-        if let Weights::Operand { transposed } = self.weights {
-            let packed = scratch.get_mut(..self.product.packed_len()).ok_or("too little scratch memory")?;
-            for batch in 0..self.batch {
-                let matrix = b.get(batch * k * n..).unwrap_or_default();
-                let packing = if transposed {
-                    kernels::View::dense(matrix, n, k).and_then(|b| self.product.pack_transposed(b, None, packed))
-                } else {
-                    kernels::View::dense(matrix, k, n).and_then(|b| self.product.pack(b, None, packed))
-                };
-                packing.map_err(text)?;
-                let a = kernels::View::dense(a.get(batch * m * k..).unwrap_or_default(), m, k).map_err(text)?;
-                let c =
-                    kernels::ViewMut::dense(out.get_mut(batch * m * n..).unwrap_or_default(), m, n).map_err(text)?;
-                self.epilogue.with_steps(operands, self.batch * m, n, |steps| {
-                    self.product.run(a, packed, c, steps).map_err(text)
-                })?;
-            }
-            return Ok(());
-        }
         let rows = self.batch * m;
+        let c = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, n).map_err(text)?;
+        let tasks = tasks(pool, work);
+        if let Weights::Operand { transposed } = self.weights {
+            let each = per_thread(self.product.packed_len().saturating_mul(4)) / 4;
+            let tasks = tasks.min(self.batch).max(1);
+            let (mut rest, mut scratches) = (Some(c), scratch.chunks_mut(each.max(1)));
+            let parts = cut(self.batch, tasks, 1).filter_map(|batches| {
+                let (part, more) = rest.take()?.split_rows(batches.len() * m);
+                rest = Some(more);
+                Some((batches, part, scratches.next().unwrap_or_default()))
+            });
+            return self.epilogue.with_steps(operands, rows, n, |steps| {
+                share(pool, parts, |(batches, mut rest, scratch)| {
+                    let packed = scratch.get_mut(..self.product.packed_len()).unwrap_or_default();
+                    for batch in batches {
+                        let matrix = b.get(batch * k * n..).unwrap_or_default();
+                        if transposed {
+                            self.product.pack_transposed(kernels::View::dense(matrix, n, k)?, None, packed)?;
+                        } else {
+                            self.product.pack(kernels::View::dense(matrix, k, n)?, None, packed)?;
+                        }
+                        let a = kernels::View::dense(a.get(batch * m * k..).unwrap_or_default(), m, k)?;
+                        let (part, more) = rest.split_rows(m);
+                        self.product.run(a, packed, part, steps)?;
+                        rest = more;
+                    }
+                    Ok(())
+                })
+                .map_err(text)
+            });
+        }
         let a = kernels::View::dense(a, rows, k).map_err(text)?;
-        let c = kernels::ViewMut::dense(out, rows, n).map_err(text)?;
-        self.epilogue.with_steps(operands, rows, n, |steps| self.product.run(a, b, c, steps).map_err(text))
+        self.epilogue.with_steps(operands, rows, n, |steps| {
+            let mut rest = Some(c);
+            if tasks > 1 && rows < 16 * tasks {
+                let parts = cut(self.product.panels(), tasks, 1).filter_map(|panels| {
+                    let (part, more) = rest.take()?.split_cols(self.product.columns(panels.clone()).len());
+                    rest = Some(more);
+                    Some((panels, part))
+                });
+                share(pool, parts, |(panels, part)| self.product.run_panels(panels, a, b, part, steps))
+            } else {
+                let parts = cut(rows, tasks, 8).filter_map(|run| {
+                    let (part, more) = rest.take()?.split_rows(run.len());
+                    rest = Some(more);
+                    Some((run, part))
+                });
+                share(pool, parts, |(run, part)| self.product.run_rows(run, a, b, part, steps))
+            }
+            .map_err(text)
+        })
     }
 }

@@ -13,6 +13,7 @@ mod quantized;
 mod quantized_chain;
 mod recurrent;
 mod rows;
+mod share;
 mod spatial;
 
 pub(crate) use chain::Chain;

@@ -47,6 +47,7 @@ use crate::number::{Float, with_floats};
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use pannier_graph::Node;
+use pannier_kernels::ThreadPool;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -127,8 +128,11 @@ fn absent(index: usize) -> Refusal {
 pub(crate) struct Io<'a, 'b> {
     pub(crate) inputs: &'b [Option<View<'a>>],
     pub(crate) outputs: &'b mut [Option<ViewMut<'a>>],
-    /// Arbitrary bytes, as many as [`Operator::scratch_bytes`] asked for; aligned for every type.
+    /// Arbitrary bytes, as many as [`Operator::scratch_bytes`] asked for, for an operator that shares its work once for each
+    /// thread; aligned for every type.
     pub(crate) scratch: &'b mut [u8],
+    /// Threads to share work with.
+    pub(crate) pool: Option<&'b dyn ThreadPool>,
     /// Asked by long operators whether to go on.
     pub(crate) limits: Going<'b>,
 }
@@ -165,7 +169,12 @@ pub(crate) trait Operator: Debug + Send + Sync {
         &[]
     }
 
-    /// Bytes of scratch memory that a run takes.
+    /// Whether it shares its work between threads: then each has scratch memory of its own.
+    fn shares(&self) -> bool {
+        false
+    }
+
+    /// Bytes of scratch memory that a run takes, by each thread.
     fn scratch_bytes(&self, _inputs: &Facts<'_>) -> usize {
         0
     }

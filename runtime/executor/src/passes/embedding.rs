@@ -85,7 +85,8 @@ fn applied(rewrite: &mut Rewrite<'_>, node: &Node, uses: &[usize]) -> Option<(Id
     let mut bytes = AlignedBytes::zeroed(value.size_bytes());
     let inputs: Vec<Option<View<'_>>> = value.view().into_iter().chain(operands).map(Some).collect();
     let result = ViewMut { dtype: DType::F32, shape: &value.shape, bytes: bytes.as_bytes_mut() };
-    let mut io = Io { inputs: &inputs, outputs: &mut [Some(result)], scratch: &mut [], limits: Going::default() };
+    let mut io =
+        Io { inputs: &inputs, outputs: &mut [Some(result)], scratch: &mut [], pool: None, limits: Going::default() };
     crate::ops::Operator::run(chain, &mut io).ok()?;
     let (name, shape) = (value.name.clone(), value.shape.clone());
     let table = rewrite.ir.constant(&name, DType::F32, shape, Constant::owned(bytes));

@@ -7,12 +7,14 @@ mod storage;
 
 pub(crate) use arena::Arenas;
 pub use explain::{Explanation, PlannedStep};
+pub(crate) use storage::per_thread;
 
 use crate::ir::{Constant, Ir, Node, Op};
 use crate::limits::Limits;
 use crate::ops::Operator;
 use pannier_engine::{DType, EngineError};
 use pannier_graph::AlignedBytes;
+use pannier_kernels::{MOST_TASKS, ThreadPool};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,7 +25,20 @@ pub(crate) struct Plan {
     /// Where each result of the program is when all steps are done.
     outputs: Vec<Tensor>,
     arena_bytes: usize,
-    arenas: Arc<Arenas>,
+    shared: Shared,
+}
+
+/// What all plans of a program share.
+#[derive(Clone, Default)]
+pub(crate) struct Shared {
+    pub(crate) arenas: Arc<Arenas>,
+    pub(crate) pool: Option<Arc<dyn ThreadPool>>,
+}
+
+impl Shared {
+    fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.threads().clamp(1, MOST_TASKS))
+    }
 }
 
 /// A tensor and where its bytes are.
@@ -82,15 +97,15 @@ impl Plan {
     pub(crate) fn new(
         ir: Ir,
         kernels: pannier_kernels::Kernels,
-        arenas: Arc<Arenas>,
+        shared: Shared,
         limits: &Limits<'_>,
     ) -> Result<Plan, EngineError> {
-        let storage = storage::assign(&ir, kernels, limits)?;
+        let storage = storage::assign(&ir, kernels, shared.threads(), limits)?;
         let arena = arena::place(&storage.blocks, limits)?;
         let output_bytes = ir.outputs.iter().map(|id| ir.values[*id].size_bytes()).fold(0, usize::saturating_add);
         let peak = arena.size_bytes.saturating_add(output_bytes);
         limits.check_memory("", u64::try_from(peak).unwrap_or(u64::MAX))?;
-        storage::finish(ir, storage, &arena, arenas)
+        storage::finish(ir, storage, &arena, shared)
     }
 
     /// Bytes of constants that the steps read.

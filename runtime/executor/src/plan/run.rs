@@ -6,6 +6,7 @@ use crate::ops::Io;
 use crate::view::{View, ViewMut};
 use pannier_engine::{EngineError, Interrupt, RunBudget, TensorView};
 use pannier_graph::AlignedBytes;
+use pannier_kernels::ThreadPool;
 use std::cell::Cell;
 
 /// Operands and results of one step that lie in arrays; more lie on the heap.
@@ -30,7 +31,7 @@ impl Plan {
         if let Some(budget_bytes) = budget.memory_bytes.filter(|budget| needed_bytes > *budget) {
             return Err(EngineError::MemoryBudget { node: String::new(), needed_bytes, budget_bytes });
         }
-        let mut arena = self.arenas.take(self.arena_bytes).ok_or(EngineError::MemoryBudget {
+        let mut arena = self.shared.arenas.take(self.arena_bytes).ok_or(EngineError::MemoryBudget {
             node: String::new(),
             needed_bytes,
             budget_bytes: budget.memory_bytes.unwrap_or(needed_bytes),
@@ -38,7 +39,7 @@ impl Plan {
         let result = self.run_steps(arena.as_bytes_mut(), inputs, budget, &mut observer);
         let result =
             result.and_then(|()| self.outputs.iter().map(|output| self.result(output, &arena, inputs)).collect());
-        self.arenas.give_back(arena);
+        self.shared.arenas.give_back(arena);
         result
     }
 
@@ -123,7 +124,8 @@ impl Plan {
                 }
             }
         }
-        step.operator.run(&mut Io { inputs: views, outputs: slots, scratch, limits })
+        let pool = self.shared.pool.as_deref().map(|pool| pool as &dyn ThreadPool);
+        step.operator.run(&mut Io { inputs: views, outputs: slots, scratch, pool, limits })
     }
 
     /// An operand that is not in the arena; for one that is, its type and shape.

@@ -1,7 +1,7 @@
 //! Which values share bytes, and how long each block of bytes lives.
 
-use super::arena::{Arena, Arenas, Block};
-use super::{Place, Plan, Step, Take, Taken, Tensor, operator};
+use super::arena::{Arena, Block};
+use super::{Place, Plan, Shared, Step, Take, Taken, Tensor, operator};
 use crate::ir::{Constant, Id, Ir, Node, Op, facts};
 use crate::limits::Limits;
 use crate::ops::Operator;
@@ -44,7 +44,12 @@ pub(super) struct Storage {
 }
 
 /// Assigns every value to bytes: its own, or those of a value that it is a view of or takes the place of.
-pub(super) fn assign(ir: &Ir, kernels: pannier_kernels::Kernels, limits: &Limits<'_>) -> Result<Storage, EngineError> {
+pub(super) fn assign(
+    ir: &Ir,
+    kernels: pannier_kernels::Kernels,
+    threads: usize,
+    limits: &Limits<'_>,
+) -> Result<Storage, EngineError> {
     let mut storage =
         Storage { at: vec![None; ir.values.len()], blocks: Vec::new(), constants: Vec::new(), drafts: Vec::new() };
     for (index, id) in ir.inputs.iter().enumerate() {
@@ -79,6 +84,10 @@ pub(super) fn assign(ir: &Ir, kernels: pannier_kernels::Kernels, limits: &Limits
         let step = storage.drafts.len();
         let list = ir.facts(&node.inputs);
         let (scratch_bytes, flops) = (operator.scratch_bytes(&facts(&list)), operator.flops(&facts(&list)));
+        let scratch_bytes = match threads {
+            2.. if operator.shares() => per_thread(scratch_bytes).saturating_mul(threads),
+            _ => scratch_bytes,
+        };
         limits.check_tensor(&node.name, scratch_bytes)?;
         let in_place = in_place(ir, &storage, node, &*operator, &block_uses);
         for (index, output) in node.outputs.iter().enumerate() {
@@ -124,6 +133,11 @@ pub(super) fn assign(ir: &Ir, kernels: pannier_kernels::Kernels, limits: &Limits
     Ok(storage)
 }
 
+/// Scratch memory of one thread, so that none shares a cache line with another.
+pub(crate) fn per_thread(scratch_bytes: usize) -> usize {
+    scratch_bytes.checked_next_multiple_of(pannier_graph::ALIGNMENT_BYTES).unwrap_or(usize::MAX)
+}
+
 fn undefined(ir: &Ir, id: Id) -> EngineError {
     EngineError::InvalidGraph { node: ir.values[id].name.clone(), reason: "nothing computes this value".into() }
 }
@@ -159,7 +173,7 @@ impl Storage {
 }
 
 /// Turns drafts into steps, now that blocks have addresses.
-pub(super) fn finish(ir: Ir, storage: Storage, arena: &Arena, arenas: Arc<Arenas>) -> Result<Plan, EngineError> {
+pub(super) fn finish(ir: Ir, storage: Storage, arena: &Arena, shared: Shared) -> Result<Plan, EngineError> {
     let Storage { at, constants, drafts, blocks } = storage;
     let tensor = |id: Id| -> Result<Tensor, EngineError> {
         let value = &ir.values[id];
@@ -189,7 +203,7 @@ pub(super) fn finish(ir: Ir, storage: Storage, arena: &Arena, arenas: Arc<Arenas
         steps.push(Step { name: node.name, operator, kind, inputs, outputs, takes, flops });
     }
     let outputs = ir.outputs.iter().map(|id| tensor(*id)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Plan { steps, constants, outputs, arena_bytes: arena.size_bytes, arenas })
+    Ok(Plan { steps, constants, outputs, arena_bytes: arena.size_bytes, shared })
 }
 
 /// What a step borrows, by address: reads that overlap become one, nothing else may.

@@ -192,6 +192,53 @@ impl Conv {
         steps: &[Step<'_>],
         scratch: &mut [f32],
     ) -> Result<(), KernelError> {
+        self.run_part(rows, 0..self.panels.count(), input, packed, output, steps, scratch)
+    }
+
+    /// The number of panels that output channels are packed in, the unit by which they can be shared between threads; 0 where
+    /// the method does not allow it.
+    pub fn panels(&self) -> usize {
+        if self.method == Method::Implicit && self.shape.groups == 1 { self.panels.count() } else { 0 }
+    }
+
+    /// The output channels that some panels make.
+    pub fn columns(&self, panels: Range<usize>) -> Range<usize> {
+        let end = panels.end.min(self.panels.count());
+        self.panels.columns(&(panels.start.min(end)..end))
+    }
+
+    /// As [`Conv::run`], for some panels: `output` has their [`columns`](Conv::columns); input, operands of steps and the bits of
+    /// the result are those of the whole.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Conv::run`]; `Range`: there are no such panels.
+    pub fn run_panels(
+        &self,
+        panels: Range<usize>,
+        input: View<'_>,
+        packed: &[f32],
+        output: ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        if panels.start > panels.end || panels.end > self.panels() {
+            return Err(KernelError::Range { what: "panels", value: panels.end });
+        }
+        self.run_part(0..self.rows(), panels, input, packed, output, steps, scratch)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "those of the two public forms")]
+    fn run_part(
+        &self,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        input: View<'_>,
+        packed: &[f32],
+        output: ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
         let s = &self.shape;
         if rows.start > rows.end || rows.end > self.rows() {
             return Err(KernelError::Range { what: "rows", value: rows.end });
@@ -203,14 +250,16 @@ impl Conv {
         same("rows of the input", in_rows, input.rows())?;
         same("columns of the input", in_cols, input.cols())?;
         same("rows of the output", rows.len() * s.output()[1], output.rows())?;
-        same("columns of the output", s.out_channels, output.cols())?;
+        let all = panels == (0..self.panels.count());
+        let columns = if all { s.out_channels } else { self.panels.columns(&panels).len() };
+        same("columns of the output", columns, output.cols())?;
         long_enough("packed weights", self.packed_len(), packed.len())?;
         long_enough("scratch memory", self.scratch_len(), scratch.len())?;
         step::check(steps, s.out_pixels(), s.out_channels)?;
         if output.is_empty() {
             return Ok(());
         }
-        let run = Run { conv: self, rows, input, packed, output, steps };
+        let run = Run { conv: self, rows, panels, input, packed, output, steps };
         // SAFETY: every shape was compared above.
         unsafe {
             match self.method {
@@ -229,6 +278,8 @@ impl Conv {
 struct Run<'a> {
     conv: &'a Conv,
     rows: Range<usize>,
+    /// Of each group.
+    panels: Range<usize>,
     input: View<'a>,
     packed: &'a [f32],
     output: ViewMut<'a>,
@@ -255,7 +306,7 @@ impl Run<'_> {
             crate::panels::Part {
                 table: self.conv.kernels.table,
                 panels,
-                range: 0..panels.count(),
+                range: self.panels.clone(),
                 packed: self.packed.as_ptr().add(group * panels.len()),
                 rows: len,
                 dst: self.output.ptr().add(first * self.output.stride() + group * self.conv.shape.group()[1]),
