@@ -33,6 +33,8 @@ mod ir;
 mod limits;
 mod number;
 mod ops;
+#[cfg(feature = "oracle")]
+pub mod oracle;
 mod passes;
 mod plan;
 mod prepared;

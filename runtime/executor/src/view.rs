@@ -62,6 +62,22 @@ impl ViewMut<'_> {
     }
 }
 
+/// Bytes as numbers. Where there are none, they need not be aligned.
+pub(crate) fn floats(bytes: &[u8]) -> Result<&[f32], Failure> {
+    if bytes.is_empty() {
+        return Ok(&[]);
+    }
+    bytemuck::try_cast_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// The same, to write.
+pub(crate) fn floats_mut(bytes: &mut [u8]) -> Result<&mut [f32], Failure> {
+    if bytes.is_empty() {
+        return Ok(&mut []);
+    }
+    bytemuck::try_cast_slice_mut(bytes).map_err(|error| error.to_string())
+}
+
 fn saturated(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

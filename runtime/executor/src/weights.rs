@@ -4,6 +4,7 @@
 //! place; so a program whose shapes change holds its weights once, however many plans are made.
 
 use crate::ir::{Constant, Ir};
+use crate::view::{floats, floats_mut};
 use pannier_engine::Program;
 use pannier_graph::{AlignedBytes, Attribute, Body, Span, Weight};
 use pannier_kernels::Packing;
@@ -51,11 +52,11 @@ impl Turned {
         self.stored.get_or_init(|| {
             let size_bytes = self.packing.weights_len().saturating_mul(4);
             let Some(mut bytes) = AlignedBytes::try_zeroed(size_bytes) else { return AlignedBytes::default() };
-            let unpacked = bytemuck::try_cast_slice(&self.packed)
-                .ok()
-                .zip(bytemuck::try_cast_slice_mut(bytes.as_bytes_mut()).ok())
-                .is_some_and(|(packed, weights)| self.packing.unpack(packed, weights).is_ok());
-            if unpacked { bytes } else { AlignedBytes::default() }
+            let unpacked = floats(&self.packed).and_then(|packed| {
+                let weights = floats_mut(bytes.as_bytes_mut())?;
+                self.packing.unpack(packed, weights).map_err(|error| error.to_string())
+            });
+            if unpacked.is_ok() { bytes } else { AlignedBytes::default() }
         })
     }
 

@@ -37,7 +37,8 @@ impl Operator for Chain {
         let inputs = io.inputs;
         let (first, operands) = inputs.split_first().ok_or("an operand is missing")?;
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
-        let (rows, cols) = matrix(output.shape, operands)?;
+        let shape = output.shape;
+        let (rows, cols) = matrix(shape, operands)?;
         let to = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, cols).map_err(text)?;
         let from = match first {
             Some(from) => Some(kernels::View::dense(from.as_slice::<f32>()?, rows, cols).map_err(text)?),
@@ -49,7 +50,7 @@ impl Operator for Chain {
             rest = Some(more);
             Some((run, part))
         });
-        self.epilogue.with_steps(operands, rows, cols, |steps| {
+        self.epilogue.with_steps(operands, shape, rows, cols, |steps| {
             share(io.pool, parts, |(run, to)| match from {
                 Some(from) => self.kernels.pointwise_rows(run.start, from.sub_rows(run.start, run.len()), to, steps),
                 None => self.kernels.pointwise_rows_in_place(run.start, to, steps),

@@ -5,7 +5,7 @@ use super::chain::text;
 use super::share::{cut, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::plan::per_thread;
-use crate::view::{Failure, View, ViewMut};
+use crate::view::{Failure, View, ViewMut, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
 use pannier_kernels::{KernelError, Step, ThreadPool};
@@ -78,7 +78,7 @@ impl Operator for Conv {
         } else {
             kernels::View::dense(image, shape.in_pixels(), shape.in_channels)
         };
-        let (limits, scratch, pool) = (io.limits, floats(io.scratch)?, io.pool);
+        let (limits, scratch, pool) = (io.limits, floats_mut(io.scratch)?, io.pool);
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let (rows, cols) = (shape.out_pixels(), shape.out_channels);
         let mut rest = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, cols).map_err(text)?;
@@ -86,7 +86,7 @@ impl Operator for Conv {
         let lines = self.conv.rows();
         let band = (lines / (Conv::flops(self) / BAND_FLOPS).max(1)).max(1);
         let tasks = tasks(pool, Conv::flops(self) / lines.div_ceil(band).max(1));
-        self.epilogue.with_steps(operands, rows, cols, |steps| {
+        self.epilogue.with_steps(operands, &self.shape, rows, cols, |steps| {
             let mut start = 0;
             while start < lines {
                 let end = (start + band).min(lines);
@@ -149,14 +149,6 @@ impl Conv {
     }
 }
 
-/// Scratch memory as numbers.
-pub(crate) fn floats(scratch: &mut [u8]) -> Result<&mut [f32], Failure> {
-    if scratch.is_empty() {
-        return Ok(&mut []);
-    }
-    bytemuck::try_cast_slice_mut(scratch).map_err(|error| error.to_string())
-}
-
 /// Operands: as those of [`Conv`].
 #[derive(Debug, Clone)]
 pub(crate) struct ConvTranspose {
@@ -203,13 +195,13 @@ impl Operator for ConvTranspose {
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
         let (image, packed): (View<'_>, View<'_>) = (io.input(0)?, io.input(1)?);
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();
-        let scratch = floats(io.scratch)?;
+        let scratch = floats_mut(io.scratch)?;
         let output: &mut ViewMut<'_> =
             io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let (rows, cols) = (self.forward.in_pixels(), self.forward.in_channels);
         let (pixels, channels) = (self.forward.out_pixels(), self.forward.out_channels);
         let image = kernels::View::dense(image.as_slice::<f32>()?, pixels, channels).map_err(text)?;
-        self.epilogue.with_steps(operands, rows, cols, |steps| {
+        self.epilogue.with_steps(operands, &self.shape, rows, cols, |steps| {
             let to = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, cols).map_err(text)?;
             self.conv.run(image, packed.as_slice::<f32>()?, to, steps, scratch).map_err(text)
         })

@@ -95,14 +95,20 @@ impl Epilogue {
         self.steps.iter().map(name).collect()
     }
 
-    /// Hands the kernels' steps over. An operand that is absent is what the destination held before.
+    /// Hands the kernels' steps over, for a result of this shape seen as a matrix. An operand that is absent is what the
+    /// destination held before.
     pub(crate) fn with_steps<'a, R>(
         &self,
         operands: &[Option<View<'a>>],
+        result: &[usize],
         rows: usize,
         cols: usize,
         run: impl FnOnce(&[Step<'a>]) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
+        if rows == 0 || cols == 0 {
+            // There is nothing to do a step with, and no matrix that operands could cover.
+            return run(&[]);
+        }
         let mut list = [Step::Activate(Activation::Relu); MOST_STEPS];
         let mut operands = operands.iter();
         let slots = list.get_mut(..self.steps.len()).ok_or("too many steps")?;
@@ -111,7 +117,7 @@ impl Epilogue {
                 EpilogueStep::Activate(activation) => Step::Activate(*activation),
                 EpilogueStep::Affine { scale, shift } => Step::Affine { scale: *scale, shift: *shift },
                 EpilogueStep::Combine(combine) => {
-                    let operand = operand(*operands.next().ok_or("an operand is missing")?, rows, cols)?;
+                    let operand = operand(*operands.next().ok_or("an operand is missing")?, result, rows, cols)?;
                     match combine {
                         Combine::Add => Step::Add(operand),
                         Combine::Sub => Step::Sub(operand),
@@ -130,10 +136,10 @@ impl Epilogue {
     }
 }
 
-fn operand<'a>(view: Option<View<'a>>, rows: usize, cols: usize) -> Result<Operand<'a>, Failure> {
+fn operand<'a>(view: Option<View<'a>>, result: &[usize], rows: usize, cols: usize) -> Result<Operand<'a>, Failure> {
     let Some(view) = view else { return Ok(Operand::Destination) };
     let values = view.as_slice::<f32>()?;
-    match (values, spread(view.shape, values.len(), rows, cols)) {
+    match (values, spread(view.shape, values.len(), result, rows, cols)) {
         ([value, ..], Some(Spread::Scalar)) => Ok(Operand::Scalar(*value)),
         (_, Some(Spread::Cols)) => Ok(Operand::Cols(values)),
         (_, Some(Spread::Rows)) => Ok(Operand::Rows(values)),
@@ -144,9 +150,11 @@ fn operand<'a>(view: Option<View<'a>>, rows: usize, cols: usize) -> Result<Opera
     }
 }
 
-/// How an operand that passed [`split`] covers a matrix: by its length, and where that says nothing, by its last axis.
-pub(super) fn spread(shape: &[usize], len: usize, rows: usize, cols: usize) -> Option<Spread> {
-    let repeated_inside = shape.last() == Some(&1);
+/// How an operand that passed [`split`] covers a matrix: by its length, and where that says nothing, by whether it is repeated
+/// along the last axis along which the result is not of size 1.
+pub(super) fn spread(shape: &[usize], len: usize, result: &[usize], rows: usize, cols: usize) -> Option<Spread> {
+    let behind = result.iter().rev().take_while(|size| **size == 1).count();
+    let repeated_inside = shape.iter().rev().nth(behind).is_none_or(|size| *size == 1);
     match len {
         1 => Some(Spread::Scalar),
         len if len == rows * cols => Some(Spread::Full),
@@ -214,6 +222,19 @@ mod tests {
         ];
         for (result, operands, expected) in cases {
             assert_eq!(split(result, operands), expected, "{result:?} {operands:?}");
+        }
+    }
+
+    #[test]
+    fn an_operand_of_a_square_matrix_is_a_row_or_a_column_by_its_axis() {
+        for (shape, result, expected) in [
+            (&[5, 1][..], &[5, 5][..], Spread::Rows),
+            (&[1, 5], &[5, 5], Spread::Cols),
+            (&[5], &[5, 5], Spread::Cols),
+            (&[1, 5, 1], &[5, 5, 1], Spread::Cols),
+            (&[5, 1, 1], &[5, 5, 1], Spread::Rows),
+        ] {
+            assert_eq!(spread(shape, 5, result, 5, 5), Some(expected), "{shape:?} of {result:?}");
         }
     }
 

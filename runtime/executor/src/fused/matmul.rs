@@ -2,12 +2,11 @@
 
 use super::Epilogue;
 use super::chain::text;
-use super::conv::floats;
 use super::share::{cut, share, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::plan::per_thread;
 use crate::shape;
-use crate::view::Failure;
+use crate::view::{Failure, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
 
@@ -71,7 +70,7 @@ impl Operator for MatMul {
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
         let (a, b) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?);
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();
-        let scratch = floats(io.scratch)?;
+        let scratch = floats_mut(io.scratch)?;
         let (pool, work) = (io.pool, Operator::flops(self, &Facts(&[])));
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let (m, k, n) = (self.rows, self.product.k(), self.product.n());
@@ -87,7 +86,7 @@ impl Operator for MatMul {
                 rest = Some(more);
                 Some((batches, part, scratches.next().unwrap_or_default()))
             });
-            return self.epilogue.with_steps(operands, rows, n, |steps| {
+            return self.epilogue.with_steps(operands, &self.shape, rows, n, |steps| {
                 share(pool, parts, |(batches, mut rest, scratch)| {
                     let packed = scratch.get_mut(..self.product.packed_len()).unwrap_or_default();
                     for batch in batches {
@@ -108,7 +107,7 @@ impl Operator for MatMul {
             });
         }
         let a = kernels::View::dense(a, rows, k).map_err(text)?;
-        self.epilogue.with_steps(operands, rows, n, |steps| {
+        self.epilogue.with_steps(operands, &self.shape, rows, n, |steps| {
             let mut rest = Some(c);
             if tasks > 1 && rows < 16 * tasks {
                 let parts = cut(self.product.panels(), tasks, 1).filter_map(|panels| {

@@ -199,7 +199,8 @@ impl QuantizedChain {
         for ((slot, operand), quant) in views.iter_mut().zip(operands).zip(&self.operands) {
             let operand = operand.ok_or("an operand is missing")?;
             let len = operand.len();
-            let spread = spread(operand.shape, len, rows, cols).ok_or("an operand does not fit the result")?;
+            let spread =
+                spread(operand.shape, len, from.shape, rows, cols).ok_or("an operand does not fit the result")?;
             let [first, last] = part(spread, [start, end], cols, len);
             let shape: &[usize] = match spread {
                 Spread::Full => &full,

@@ -1,9 +1,8 @@
 //! Recurrent layers.
 
 use super::chain::text;
-use super::conv::floats;
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
-use crate::view::{Failure, View};
+use crate::view::{Failure, View, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
 use pannier_kernels::{Kernels, Operand, Step};
@@ -63,7 +62,7 @@ impl Operator for Lstm {
         let (first_hidden, first_cell) = (io.get(3), io.get(4));
         let (batch, size, limits) = (self.batch, self.size(), io.limits);
         let [all, one, state, _] = self.scratch();
-        let scratch = floats(io.scratch)?;
+        let scratch = floats_mut(io.scratch)?;
         let (projected, rest) = scratch.split_at_mut_checked(all).ok_or("too little scratch memory")?;
         let (gates, rest) = rest.split_at_mut_checked(one).ok_or("too little scratch memory")?;
         let (hidden, cell) = rest.split_at_mut_checked(state).ok_or("too little scratch memory")?;

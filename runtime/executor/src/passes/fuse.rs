@@ -69,12 +69,16 @@ fn join(rewrite: &mut Rewrite<'_>, main: Id, chain: &Node) -> Option<Node> {
     let own = match &node.op {
         Op::Fused(Fused::Chain(_)) => matrix,
         _ => {
-            let cols = crate::shape::row_len(shape);
-            if operands.iter().all(|operand| split(shape, &[operand, &[cols]]).is_some()) {
-                (crate::shape::len(shape) / cols.max(1), cols)
-            } else {
+            let (cols, total) = (crate::shape::row_len(shape), crate::shape::len(shape));
+            let own = (total / cols.max(1), cols);
+            let fits = |operand: &&[usize]| {
+                let len = crate::shape::len(operand);
+                len == 1 || len == total || split(shape, &[operand]) == Some(own)
+            };
+            if !operands.iter().all(fits) {
                 return None;
             }
+            own
         }
     };
     if own != matrix && !operands.iter().all(|operand| split(shape, &[operand]).is_some()) {

@@ -7,6 +7,7 @@ use super::Context;
 use crate::fused::{Fused, Quantized, Weights};
 use crate::import::Stop;
 use crate::ir::{Constant, Id, Ir, Node, Op};
+use crate::view::{floats, floats_mut};
 use crate::weights::PackedKey;
 use pannier_engine::{DType, EngineError};
 use pannier_graph::{AlignedBytes, Span};
@@ -78,10 +79,9 @@ fn packed(
     let bytes = context.weights.packed(key, || {
         let size_bytes = packing.packed_len().checked_mul(4);
         let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
-        let floats = |constant| bytemuck::try_cast_slice(Constant::bytes(constant)).map_err(|error| error.to_string());
-        let bias = of_bias.as_ref().map(floats).transpose()?;
-        let to = bytemuck::cast_slice_mut(bytes.as_bytes_mut());
-        packing.pack(floats(&stored)?, bias, to).map_err(|error| error.to_string())?;
+        let bias = of_bias.as_ref().map(|bias| floats(bias.bytes())).transpose()?;
+        let to = floats_mut(bytes.as_bytes_mut())?;
+        packing.pack(floats(stored.bytes())?, bias, to).map_err(|error| error.to_string())?;
         Ok::<_, String>(bytes)
     })?;
     if readers.leave(weights, &stored) {
