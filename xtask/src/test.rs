@@ -28,6 +28,7 @@ pub fn run(all: Option<u32>) -> Result<()> {
     if let Some(seconds) = all {
         slow(&mut steps, tools.as_ref());
         fuzz_targets(&mut steps, seconds);
+        sanitized(&mut steps);
         portability(&mut steps);
     }
     steps.finish()
@@ -151,6 +152,23 @@ fn fuzz_targets(steps: &mut Steps, seconds: u32) {
     for target in targets {
         steps.step(&format!("fuzz {target}"), || fuzz.run(&target, seconds));
     }
+}
+
+/// The tests of the kernels, which is where the `unsafe` of the executor is, with checks of every access to memory.
+fn sanitized(steps: &mut Steps) {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return steps.skip("kernels with AddressSanitizer", "it is run on x86-64 Linux");
+    }
+    steps.step("kernels with AddressSanitizer", || {
+        let mut command = cargo();
+        command.args(["test", "--tests", "-p", "pannier-kernels", "--target", TARGET]);
+        // Sanitizers are behind -Z options, which a stable compiler accepts only so. With a target named, build scripts are
+        // compiled without them.
+        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
+        command.env("CARGO_TARGET_DIR", environment::root().join("target/sanitized"));
+        shell::run(&mut command)
+    });
 }
 
 /// The container without an operating system, and the runtime's portable crates for wasm32.

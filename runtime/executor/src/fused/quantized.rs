@@ -233,7 +233,8 @@ impl Operator for Quantized {
         let (scratch, limits) = (&mut *io.scratch, io.limits);
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let [rows, cols] = self.kernel.result();
-        self.epilogue.with_steps(operands, rows, cols, |steps| match &self.kernel {
+        let shape = output.shape;
+        self.epilogue.with_steps(operands, shape, rows, cols, |steps| match &self.kernel {
             Kernel::Conv(conv) => {
                 let shape = conv.shape();
                 let image = ByteView::dense(input.bytes, shape.in_pixels(), shape.in_channels, kind, scale);

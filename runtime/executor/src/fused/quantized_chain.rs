@@ -3,11 +3,10 @@
 
 use super::Epilogue;
 use super::chain::text;
-use super::conv::floats;
 use super::epilogue::{MOST_STEPS, Spread, split, spread};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::shape;
-use crate::view::{Failure, View};
+use crate::view::{Failure, View, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
 use pannier_kernels::{ByteKind, Kernels};
@@ -71,7 +70,7 @@ impl QuantizedChain {
         let bytes: Vec<u8> = (0..=255).collect();
         let (mut numbers, mut table) = ([0.0; 256], [0; 256]);
         self.kernels.dequantize(&bytes, from.kind, from.scale, &mut numbers).map_err(text)?;
-        self.epilogue.with_steps(&[], 1, 256, |steps| {
+        self.epilogue.with_steps(&[], &[256], 1, 256, |steps| {
             let numbers = kernels::ViewMut::dense(&mut numbers, 1, 256).map_err(text)?;
             self.kernels.pointwise_in_place(numbers, steps).map_err(text)
         })?;
@@ -131,7 +130,7 @@ impl Operator for QuantizedChain {
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
         let inputs = io.inputs;
         let from = io.input(0)?;
-        let scratch = floats(io.scratch)?;
+        let scratch = floats_mut(io.scratch)?;
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         if let Some(table) = &self.table {
             return self.kernels.lookup_bytes(table, from.bytes, output.bytes).map_err(text);
@@ -220,7 +219,7 @@ impl QuantizedChain {
             };
             *slot = Some(View { dtype: DType::F32, shape, bytes });
         }
-        self.epilogue.with_steps(&views[..self.operands.len()], height, width, |steps| {
+        self.epilogue.with_steps(&views[..self.operands.len()], &full, height, width, |steps| {
             let numbers = kernels::ViewMut::dense(tile, height, width).map_err(text)?;
             self.kernels.pointwise_in_place(numbers, steps).map_err(text)
         })?;

@@ -187,7 +187,7 @@ fn dequantize_now(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: Node) 
     let views: Vec<Option<View<'_>>> =
         node.inputs.iter().map(|id| id.and_then(|id| rewrite.ir.values[id].view())).collect();
     let mut to = [Some(ViewMut { dtype: value.dtype, shape: &value.shape, bytes: bytes.as_bytes_mut() })];
-    let mut io = Io { inputs: &views, outputs: &mut to, scratch: &mut [], limits: Going::default() };
+    let mut io = Io { inputs: &views, outputs: &mut to, scratch: &mut [], limits: Going::default(), pool: None };
     operator.run(&mut io).map_err(failed)?;
     rewrite.ir.values[output].constant = Some(Constant::owned(bytes));
     Ok(())
