@@ -1,8 +1,8 @@
 //! WebAssembly: pairs of bytes as pairs of 16-bit integers, whose products `i32x4.dot_i16x8_s` adds without loss.
 
 use super::{Dot, Floats, Form, Ints};
-#[cfg(target_feature = "relaxed-simd")]
 use crate::simd::Simd;
+#[cfg(target_feature = "relaxed-simd")]
 use crate::simd::strict::Strict;
 use crate::simd::wasm::Wasm;
 use core::arch::wasm32::*;
