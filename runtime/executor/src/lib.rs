@@ -27,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 
+mod contrib;
 mod fused;
 mod import;
 mod ir;
@@ -98,9 +99,8 @@ impl Executor {
     /// # Errors
     /// Those of [`Engine::prepare`].
     pub fn compile(&self, program: &Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
-        self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
-        let pool = self.pool.as_ref();
-        ExecutorPrepared::new(&program.graph, self.kernels, pool, budget, |more| Weights::of(program, more))
+        let (graph, pool) = (expanded(&program.graph)?, self.pool.as_ref());
+        ExecutorPrepared::new(&graph, self.kernels, pool, budget, |more| Weights::of(program, more))
     }
 
     /// [`Executor::compile`] of a program that nobody else needs: its sections are given back while weights take the
@@ -109,9 +109,7 @@ impl Executor {
     /// # Errors
     /// Those of [`Engine::prepare`].
     pub fn compile_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
-        self.supports(&program.graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
-        let graph = program.graph.clone();
-        let pool = self.pool.as_ref();
+        let (graph, pool) = (expanded(&program.graph)?, self.pool.as_ref());
         ExecutorPrepared::new(&graph, self.kernels, pool, budget, |more| Weights::take(program, more))
     }
 }
@@ -121,6 +119,13 @@ impl fmt::Debug for Executor {
         let threads = self.pool.as_ref().map_or(1, |pool| pool.threads());
         f.debug_struct("Executor").field("kernels", &self.kernels).field("threads", &threads).finish()
     }
+}
+
+/// The graph in operators that run.
+fn expanded(graph: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
+    let graph = contrib::expand(graph).map_or_else(|| graph.clone(), Arc::new);
+    supports::check(&graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
+    Ok(graph)
 }
 
 impl Default for Executor {
@@ -135,7 +140,10 @@ impl Engine for Executor {
     }
 
     fn supports(&self, graph: &Graph) -> Result<(), Vec<Unsupported>> {
-        supports::check(graph)
+        match contrib::expand(graph) {
+            Some(graph) => supports::check(&graph),
+            None => supports::check(graph),
+        }
     }
 
     fn prepare(&self, program: &Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {

@@ -17,6 +17,7 @@ mod fourier;
 mod gather;
 mod index;
 mod matmul;
+mod matmul_nbits;
 mod normalise;
 mod pad;
 mod pool;
@@ -202,7 +203,7 @@ pub(crate) trait Operator: Debug + Send + Sync {
 /// Makes an operator of a node.
 pub(crate) type Build = fn(&Attributes<'_>) -> Result<Arc<dyn Operator>, Refusal>;
 
-/// Every operator, sorted by name. All are of the domain `ai.onnx`.
+/// Every operator of the domain `ai.onnx`, sorted by name.
 static TABLE: &[(&str, Build)] = &[
     ("Abs", elementwise::unary),
     ("Acos", elementwise::unary),
@@ -361,14 +362,21 @@ static TABLE: &[(&str, Build)] = &[
     ("Xor", elementwise::binary),
 ];
 
+/// Operators of the domain `com.microsoft` that are no several of the standard ([`contrib`](crate::contrib)), sorted by name.
+static MICROSOFT: &[(&str, Build)] = &[("MatMulNBits", matmul_nbits::matmul_nbits)];
+
 /// Makes the operator of a node.
 ///
 /// # Errors
 /// [`Refusal::Unsupported`] with `operator` if there is none, or what its constructor says.
 pub(crate) fn build(node: &Node) -> Result<Arc<dyn Operator>, Refusal> {
-    let found =
-        if node.domain.is_empty() { TABLE.binary_search_by(|(name, _)| (*name).cmp(&node.op)).ok() } else { None };
-    match found.and_then(|index| TABLE.get(index)) {
+    let table = match node.domain.as_str() {
+        "" => TABLE,
+        "com.microsoft" => MICROSOFT,
+        _ => &[],
+    };
+    let found = table.binary_search_by(|(name, _)| (*name).cmp(&node.op)).ok();
+    match found.and_then(|index| table.get(index)) {
         Some((_, build)) => build(&Attributes::new(node)),
         None => Err(Refusal::Unsupported("operator".into())),
     }

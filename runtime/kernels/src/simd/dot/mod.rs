@@ -16,11 +16,11 @@ use crate::kernel::bytes::Lookup;
 
 /// What the elements of A have to be before they are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each target has its own")]
 pub enum Form {
     /// Bytes from 0 to 255.
     Unsigned,
     /// Bytes from -128 to 127.
-    #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code, reason = "the form of Arm's instruction"))]
     Signed,
     /// 16-bit integers of either range.
     Words,

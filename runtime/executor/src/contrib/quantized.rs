@@ -1,0 +1,118 @@
+//! Operators on 8-bit integers: numbers are made of them, computed with, and become integers again. Which of that can be done
+//! with the integers themselves is for a pass to find.
+
+use super::Call;
+use pannier_graph::{Attribute, ValueId};
+
+impl Call<'_> {
+    /// `DequantizeLinear` of three operands from `index` on: integers, scale, zero point.
+    fn numbers(&mut self, index: usize) -> Option<ValueId> {
+        let operands = [Some(self.input(index)?), Some(self.input(index + 1)?), self.input(index + 2)];
+        Some(self.emit("DequantizeLinear", &operands, Vec::new()))
+    }
+
+    /// The same for weights, with a scale for each place along an axis.
+    fn weights(&mut self, [w, scale, zero]: [usize; 3], axis: i64) -> Option<ValueId> {
+        let operands = [Some(self.input(w)?), Some(self.input(scale)?), self.input(zero)];
+        Some(self.emit("DequantizeLinear", &operands, vec![("axis".into(), Attribute::Int(axis))]))
+    }
+
+    /// A bias of integers in the scale of the sums.
+    fn bias(&mut self, bias: usize, scales: [usize; 2]) -> Option<ValueId> {
+        let (bias, scales) = (self.input(bias)?, [self.input(scales[0])?, self.input(scales[1])?]);
+        let scale = self.op("Mul", &scales, &[]);
+        Some(self.op("DequantizeLinear", &[bias, scale], &[("axis", Attribute::Int(0))]))
+    }
+
+    /// `QuantizeLinear` by the scale and the zero point at `index`.
+    fn integers(&mut self, x: ValueId, index: usize) -> Option<ValueId> {
+        let operands = [Some(x), Some(self.input(index)?), self.input(index + 1)];
+        Some(self.emit("QuantizeLinear", &operands, Vec::new()))
+    }
+}
+
+/// `QLinearConv`, of constant weights.
+pub(super) fn conv(call: &mut Call<'_>) -> Option<ValueId> {
+    if !(1..9).filter(|index| *index != 8 || call.input(8).is_some()).all(|index| call.is_constant(index)) {
+        return None;
+    }
+    let (x, w) = (call.numbers(0)?, call.weights([3, 4, 5], 0)?);
+    let bias = if call.input(8).is_some() { Some(call.bias(8, [1, 4])?) } else { None };
+    let y = call.emit("Conv", &[Some(x), Some(w), bias], call.attributes_without(&[]));
+    call.integers(y, 6)
+}
+
+/// `QLinearMatMul`, of constant weights.
+pub(super) fn matmul(call: &mut Call<'_>) -> Option<ValueId> {
+    let matrix = call.weight_shape(3)?.len() == 2;
+    if !matrix || !(1..8).all(|index| call.is_constant(index)) || call.weight_shape(1)?.iter().any(|size| *size != 1) {
+        return None;
+    }
+    let (a, b) = (call.numbers(0)?, call.weights([3, 4, 5], 1)?);
+    let y = call.op("MatMul", &[a, b], &[]);
+    call.integers(y, 6)
+}
+
+/// `QGemm`: `alpha A B + C`; the result is numbers where there is no scale for it.
+pub(super) fn gemm(call: &mut Call<'_>) -> Option<ValueId> {
+    let (alpha, transposed) = (call.float("alpha", 1.0), call.int("transB", 0) != 0);
+    if alpha != 1.0 && call.input(6).is_some() {
+        return None;
+    }
+    let (a, b) = (call.numbers(0)?, call.weights([3, 4, 5], i64::from(!transposed))?);
+    let bias = if call.input(6).is_some() { Some(call.bias(6, [1, 4])?) } else { None };
+    let y = call.emit("Gemm", &[Some(a), Some(b), bias], call.attributes_without(&[]));
+    if call.input(7).is_some() { call.integers(y, 7) } else { Some(y) }
+}
+
+/// `QLinearAdd`, `QLinearMul`
+pub(super) fn binary(call: &mut Call<'_>) -> Option<ValueId> {
+    let (a, b) = (call.numbers(0)?, call.numbers(3)?);
+    let op = if call.node.op == "QLinearAdd" { "Add" } else { "Mul" };
+    let y = call.op(op, &[a, b], &[]);
+    call.integers(y, 6)
+}
+
+/// Operators of one tensor: `QLinearSigmoid` and others.
+pub(super) fn unary(call: &mut Call<'_>) -> Option<ValueId> {
+    if call.int("channels_last", 0) != 0 || call.int("opset", 13) < 13 {
+        return None;
+    }
+    let op = call.node.op.strip_prefix("QLinear")?;
+    let x = call.numbers(0)?;
+    let y = call.emit(op, &[Some(x)], call.attributes_without(&["channels_last", "opset"]));
+    call.integers(y, 3)
+}
+
+/// `QLinearConcat`: scale and zero point of the result, then three operands for each tensor.
+pub(super) fn concat(call: &mut Call<'_>) -> Option<ValueId> {
+    let count = call.node.inputs.len().checked_sub(2)? / 3;
+    let parts = (0..count).map(|part| Some(Some(call.numbers(2 + part * 3)?))).collect::<Option<Vec<_>>>()?;
+    let y = call.emit("Concat", &parts, call.attributes_without(&[]));
+    call.integers(y, 0)
+}
+
+/// `DynamicQuantizeMatMul`: `A, B, scale of B, zero point of B, bias`.
+pub(super) fn dynamic_matmul(call: &mut Call<'_>) -> Option<ValueId> {
+    let a = call.input(0)?;
+    let q = call.op("DynamicQuantizeLinear", &[a], &[]);
+    let [scale, zero] = [call.value(), call.value()];
+    call.nodes.last_mut()?.outputs.extend([Some(scale), Some(zero)]);
+    let a = call.op("DequantizeLinear", &[q, scale, zero], &[]);
+    let b = call.weights([1, 2, 3], 1)?;
+    scaled(call, a, b, 4)
+}
+
+/// `MatMulIntegerToFloat`: `A, B, scale of A, scale of B, zero point of A, zero point of B, bias`.
+pub(super) fn matmul_to_float(call: &mut Call<'_>) -> Option<ValueId> {
+    let (a, b) = (call.weights([0, 2, 4], 1)?, call.weights([1, 3, 5], 1)?);
+    scaled(call, a, b, 6)
+}
+
+fn scaled(call: &mut Call<'_>, a: ValueId, b: ValueId, bias: usize) -> Option<ValueId> {
+    let y = call.op("MatMul", &[a, b], &[]);
+    Some(match call.input(bias) {
+        Some(bias) => call.op("Add", &[y, bias], &[]),
+        None => y,
+    })
+}
