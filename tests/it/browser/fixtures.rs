@@ -32,7 +32,7 @@ fn make() -> tempfile::TempDir {
     write("sum.pannier", &signed(&sum).expect("it builds"));
     write("unsigned.pannier", &build::build(&sum, None, &mut |_, _, _| {}).expect("it builds").bundle);
     write("types.pannier", &subjects::every_type().bundle);
-    write("einsum.pannier", &signed(&einsum(folder.path())).expect("it builds"));
+    write("branches.pannier", &signed(&branches(folder.path())).expect("it builds"));
     let unsigned = std::fs::read(folder.path().join("unsigned.pannier")).expect("it was written");
     write("wrong.pannier", &with_wrong_answers(unsigned));
     let key = publisher().public_key().to_pem();
@@ -69,19 +69,29 @@ fn running_sum(folder: &Path) -> Target {
     target
 }
 
-/// `y = (x * w) * transposed(x * w)`, the second product by an operator that only tract has. Its weights are long enough to arrive
-/// in many pieces.
-fn einsum(folder: &Path) -> Target {
+/// `y = relu(x)` if the sum of `x * w` is positive, else `-x`: a branch that depends on data, which only tract takes. Its weights do
+/// not compress, so that they arrive in many pieces.
+fn branches(folder: &Path) -> Target {
     const COLUMNS: u16 = 16384;
-    let weights: Vec<f32> = (0..2 * COLUMNS).map(|index| f32::from(index % 251) / 256.0).collect();
+    let numbers = (0..2 * u32::from(COLUMNS)).scan(1_u32, |state, _| {
+        // The generator of Numerical Recipes.
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some(f32::from((*state >> 16) as u16) / 65536.0)
+    });
+    let branch = |op: &str| Onnx::new(17).node(op, &["x"], &["taken"]).output("taken", F32, "2,2").into_graph();
     let model = Onnx::new(17)
         .input("x", F32, "2,2")
-        .floats("w", &format!("2,{COLUMNS}"), &weights)
+        .floats("w", &format!("2,{COLUMNS}"), &numbers.collect::<Vec<f32>>())
+        .floats("zero", "", &[0.0])
         .node("MatMul", &["x", "w"], &["xw"])
-        .node("Einsum", &["xw", "xw"], &["y"])
-        .with(onnx::string("equation", "ik,jk->ij"))
+        .node("ReduceSum", &["xw"], &["sum"])
+        .with(onnx::int("keepdims", 0))
+        .node("Greater", &["sum", "zero"], &["positive"])
+        .node("If", &["positive"], &["y"])
+        .with(onnx::graph("then_branch", branch("Relu")))
+        .with(onnx::graph("else_branch", branch("Neg")))
         .output("y", F32, "2,2");
-    target("einsum", &model.save(folder))
+    target("branches", &model.save(folder))
 }
 
 /// An unsigned bundle whose golden answers no engine gives.
