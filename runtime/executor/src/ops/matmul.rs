@@ -83,41 +83,28 @@ impl Operator for MatMul {
         let product = Product::new(a.shape, b.shape)?;
         with_floats!(a.dtype, T => {
             let (a, b, out) = (a.as_slice::<T>()?, b.as_slice::<T>()?, output.as_slice::<T>()?);
-            multiply(&product, out, |x, y| a[x].to_f64() * b[y].to_f64(), T::from_f64)
+            multiply(&product, out, 0.0, |sum, x, y| sum + a[x].to_f64() * b[y].to_f64(), T::from_f64)
         }, other => with_integers!(other, T => {
             let (a, b, out) = (a.as_slice::<T>()?, b.as_slice::<T>()?, output.as_slice::<T>()?);
-            multiply_integers(&product, out, |x, y| a[x].to_i128() * b[y].to_i128(), T::wrap)
+            let add = |sum: i128, x: usize, y: usize| sum.wrapping_add(a[x].to_i128() * b[y].to_i128());
+            multiply(&product, out, 0, add, T::wrap)
         }, other => Err(format!("no numbers: {}", other.name()))))
     }
 }
 
-fn multiply<R>(
+/// Products of elements, added up by `add` from `zero` on in the order of k.
+fn multiply<S: Copy, R>(
     product: &Product,
     out: &mut [R],
-    term: impl Fn(usize, usize) -> f64,
-    round: impl Fn(f64) -> R,
+    zero: S,
+    add: impl Fn(S, usize, usize) -> S,
+    round: impl Fn(S) -> R,
 ) -> Result<(), Failure> {
     let &Product { m, k, n, .. } = product;
     product.each(|index, a, b| {
         for (at, slot) in out[index * m * n..][..m * n].iter_mut().enumerate() {
             let (row, column) = (a + at / n * k, b + at % n);
-            *slot = round((0..k).map(|i| term(row + i, column + i * n)).sum());
-        }
-        Ok(())
-    })
-}
-
-fn multiply_integers<R>(
-    product: &Product,
-    out: &mut [R],
-    term: impl Fn(usize, usize) -> i128,
-    round: impl Fn(i128) -> R,
-) -> Result<(), Failure> {
-    let &Product { m, k, n, .. } = product;
-    product.each(|index, a, b| {
-        for (at, slot) in out[index * m * n..][..m * n].iter_mut().enumerate() {
-            let (row, column) = (a + at / n * k, b + at % n);
-            *slot = round((0..k).fold(0, |sum: i128, i| sum.wrapping_add(term(row + i, column + i * n))));
+            *slot = round((0..k).fold(zero, |sum, i| add(sum, row + i, column + i * n)));
         }
         Ok(())
     })
@@ -239,10 +226,11 @@ impl Operator for MatMulInteger {
         let output = io.output(0)?;
         let product = Product::new(a.shape, b.shape)?;
         let (k, n) = (product.k.max(1), product.n.max(1));
-        let term = |x: usize, y: usize| {
-            (byte(a, x) - zero_point(a_zero, x / k % product.m.max(1))) * (byte(b, y) - zero_point(b_zero, y % n))
+        let add = |sum: i128, x: usize, y: usize| {
+            let a = byte(a, x) - zero_point(a_zero, x / k % product.m.max(1));
+            sum + a * (byte(b, y) - zero_point(b_zero, y % n))
         };
-        multiply_integers(&product, output.as_slice::<i32>()?, term, i32::wrap)
+        multiply(&product, output.as_slice::<i32>()?, 0, add, i32::wrap)
     }
 }
 
@@ -276,10 +264,11 @@ impl Operator for QLinearMatMul {
         let product = Product::new(a.shape, b.shape)?;
         let (m, k, n) = (product.m.max(1), product.k.max(1), product.n.max(1));
         let mut sums = vec![0i128; output.len()];
-        let term = |x: usize, y: usize| {
-            (byte(a, x) - zero_point(Some(a_zero), x / k % m)) * (byte(b, y) - zero_point(Some(b_zero), y % n))
+        let add = |sum: i128, x: usize, y: usize| {
+            let a = byte(a, x) - zero_point(Some(a_zero), x / k % m);
+            sum + a * (byte(b, y) - zero_point(Some(b_zero), y % n))
         };
-        multiply_integers(&product, &mut sums, term, |sum| sum)?;
+        multiply(&product, &mut sums, 0, add, |sum| sum)?;
         let value = |at: usize| {
             let (row, column) = (at / n % m, at % n);
             sums[at] as f64 * a_scale.at(row) * b_scale.at(column) / scale.at(0)
