@@ -163,6 +163,8 @@ fn sanitized(steps: &mut Steps) {
     steps.step("kernels with AddressSanitizer", || {
         let mut command = cargo();
         command.args(["test", "--tests", "-p", "pannier-kernels", "--target", TARGET]);
+        // Compiled for speed with such checks, they take many minutes to compile.
+        command.args(["--config", "profile.dev.package.pannier-kernels.opt-level=1"]);
         // Sanitizers are behind -Z options, which a stable compiler accepts only so. With a target named, build scripts are
         // compiled without them.
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
