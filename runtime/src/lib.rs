@@ -51,7 +51,7 @@ pub use pannier_engine::{
 #[cfg(feature = "tract")]
 pub use pannier_engine_tract::TractEngine;
 #[cfg(feature = "executor")]
-pub use pannier_executor::Executor;
+pub use pannier_executor::{Executor, ParkedThreads, ThreadPool};
 pub use pannier_graph::GraphLimits;
 pub use report::{LoadTimes, Rejected, Report};
 pub use session::Session;

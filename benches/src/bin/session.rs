@@ -1,19 +1,21 @@
-//! Loads a bundle, runs its first evaluation case again and again on one thread, and prints JSON.
+//! Loads a bundle, runs its first evaluation case again and again on so many threads, and prints JSON.
 //! The counterpart of `xtask/python/peer.py onnxruntime`, step by step.
 
 use anyhow::Result;
-use pannier::{Options, Session};
+use pannier::{Executor, Options, ParkedThreads, Session};
 use pannier_benches::measure::{latencies_ms, milliseconds};
 use pannier_benches::{memory, model::Model};
+use std::sync::Arc;
 use std::time::Instant;
 
 fn main() -> Result<()> {
-    let (model, [seconds]) = Model::from_arguments(["SECONDS"])?;
+    let (model, [seconds, threads]) = Model::from_arguments(["SECONDS", "THREADS"])?;
+    let options = options(threads.parse()?);
     memory::reset_peak()?;
     let resident = memory::resident_bytes()?;
 
     let started = Instant::now();
-    let session = Session::open(&model.path, &model.trust, &Options::default())?;
+    let session = Session::open(&model.path, &model.trust, &options)?;
     let load = started.elapsed();
 
     model.case.check(&session.run(&model.case.inputs)?)?;
@@ -38,4 +40,13 @@ fn main() -> Result<()> {
     });
     println!("{document}");
     Ok(())
+}
+
+/// The default engines, the executor with a pool if there is more than one thread.
+fn options(threads: usize) -> Options {
+    let mut options = Options::default();
+    if let (2.., Some(first)) = (threads, options.engines.first_mut()) {
+        *first = Arc::new(Executor::new().with_pool(Arc::new(ParkedThreads::new(threads))));
+    }
+    options
 }

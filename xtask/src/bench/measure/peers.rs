@@ -14,8 +14,6 @@ use crate::shell;
 /// The other engines, by their names for `peer.py`.
 const PEERS: [&str; 2] = ["onnxruntime", "openvino"];
 
-const THREADS: &str = "1";
-
 /// How long one process runs the model.
 const SECONDS_PER_ROUND: &str = "2";
 
@@ -25,38 +23,43 @@ pub fn models(bench: &Bench, rounds: u32) -> Result<Vec<Value>> {
 }
 
 fn one(bench: &Bench, model: &str, rounds: u32) -> Result<Value> {
-    let (onnx, evaluation, bundle) = (bench.onnx(model), bench.evaluation(model), bench.bundle(model));
+    let (onnx, bundle) = (bench.onnx(model), bench.bundle(model));
+    let mut results = sides(bench, model, rounds, 1)?;
+    results["name"] = model.into();
+    results["two_threads"] = sides(bench, model, rounds, 2)?;
+    let opening = document(bench.program("opening").arg(&bundle).arg(&bench.key))?;
+    results["opening"] = opening;
+    results["size_bytes"] = json!({
+        "onnx": fs::metadata(&onnx)?.len(),
+        "onnx_gzip_9": number(bench.peer().arg("gzip").arg(&onnx))?,
+        "onnx_zstd_19": number(bench.program("compressed_size").arg(&onnx))?,
+        "bundle": fs::metadata(&bundle)?.len(),
+    });
+    Ok(results)
+}
+
+/// All engines on one model with so many threads, in turns.
+fn sides(bench: &Bench, model: &str, rounds: u32, threads: u32) -> Result<Value> {
+    let (onnx, evaluation) = (bench.onnx(model), bench.evaluation(model));
+    let threads = threads.to_string();
     let (mut peers, mut ours) = (PEERS.map(|_| Vec::new()), Vec::new());
     for round in 1..=rounds {
-        eprintln!("  {model}, round {round} of {rounds}");
+        eprintln!("  {model}, threads: {threads}, round {round} of {rounds}");
         for (peer, rounds) in PEERS.into_iter().zip(&mut peers) {
             let mut command = bench.peer();
-            command.arg(peer).arg(&onnx).arg(&evaluation).args([SECONDS_PER_ROUND, THREADS]);
+            command.arg(peer).arg(&onnx).arg(&evaluation).args([SECONDS_PER_ROUND, &threads]);
             rounds.push(document(&mut command)?);
         }
-        ours.push(document(bench.program_on("session", model).arg(SECONDS_PER_ROUND))?);
+        ours.push(document(bench.program_on("session", model).args([SECONDS_PER_ROUND, &threads]))?);
     }
     let [onnxruntime, openvino] = peers;
-    let opening = document(bench.program("opening").arg(&bundle).arg(&bench.key))?;
-    let mut ours_summary = summary(&ours)?;
-    ours_summary["engine"] = ours.first().map_or(Value::Null, |round| round["engine"].clone());
+    let mut pannier = summary(&ours)?;
+    pannier["engine"] = ours.first().map_or(Value::Null, |round| round["engine"].clone());
     for step in ["verify", "read", "prepare", "self_test"] {
         let steps: Vec<Value> = ours.iter().map(|round| round["load_steps_ms"].clone()).collect();
-        ours_summary["load_steps_ms"][step] = json!(median(&numbers(&steps, step)?)?);
+        pannier["load_steps_ms"][step] = json!(median(&numbers(&steps, step)?)?);
     }
-    Ok(json!({
-        "name": model,
-        "onnxruntime": summary(&onnxruntime)?,
-        "openvino": summary_if_loaded(&openvino)?,
-        "pannier": ours_summary,
-        "opening": opening,
-        "size_bytes": {
-            "onnx": fs::metadata(&onnx)?.len(),
-            "onnx_gzip_9": number(bench.peer().arg("gzip").arg(&onnx))?,
-            "onnx_zstd_19": number(bench.program("compressed_size").arg(&onnx))?,
-            "bundle": fs::metadata(&bundle)?.len(),
-        },
-    }))
+    Ok(json!({ "onnxruntime": summary(&onnxruntime)?, "openvino": summary_if_loaded(&openvino)?, "pannier": pannier }))
 }
 
 fn number(command: &mut Command) -> Result<u64> {

@@ -14,7 +14,9 @@ const SIDES: [&str; 3] = ["onnxruntime", "openvino", "pannier"];
 pub fn render(results: &Value) -> Result<String> {
     let models = results["models"].as_array().context("no `models`")?;
     let mut text = String::new();
-    speed(&mut text, models)?;
+    speed(&mut text, models, |model| model)?;
+    text.push_str("\nWith two threads:\n\n");
+    speed(&mut text, models, |model| &model["two_threads"])?;
     text.push('\n');
     load(&mut text, models)?;
     text.push('\n');
@@ -26,15 +28,17 @@ pub fn render(results: &Value) -> Result<String> {
     Ok(text)
 }
 
-fn speed(text: &mut String, models: &[Value]) -> Result<()> {
+/// Latencies of what `sides` takes out of a model's results.
+fn speed(text: &mut String, models: &[Value], sides: impl Fn(&Value) -> &Value) -> Result<()> {
     text.push_str(
         "| model | latency ms, least (median): ONNX Runtime | OpenVINO | Pannier | times as fast as ONNX Runtime | as OpenVINO |\n\
          |---|---:|---:|---:|---:|---:|\n",
     );
     let mut ratios = [Vec::new(), Vec::new()];
     for model in models {
-        let ours = &model["pannier"];
         write!(text, "| {}", name(model)?)?;
+        let model = sides(model);
+        let ours = &model["pannier"];
         for side in SIDES {
             let refused = model[side].is_null();
             let cell = if refused { "does not load".into() } else { latency(&model[side]["latency_ms"])? };
@@ -123,7 +127,7 @@ fn provenance(text: &mut String, results: &Value) -> Result<()> {
     let versions = &results["versions"];
     writeln!(
         text,
-        "Measured on: {}. ONNX Runtime {}, OpenVINO {} (Python {}), {}. One thread, batch 1, binary32, {} rounds in which the sides took turns; \
+        "Measured on: {}. ONNX Runtime {}, OpenVINO {} (Python {}), {}. Batch 1, binary32, {} rounds in which the sides took turns; \
          load and memory are medians.",
         machine(results)?,
         string(versions, "onnxruntime")?,
