@@ -50,8 +50,10 @@ pub use pannier_engine::{
 };
 #[cfg(feature = "tract")]
 pub use pannier_engine_tract::TractEngine;
+#[cfg(all(feature = "executor", not(target_family = "wasm")))]
+pub use pannier_executor::ParkedThreads;
 #[cfg(feature = "executor")]
-pub use pannier_executor::{Executor, ParkedThreads, ThreadPool};
+pub use pannier_executor::{Executor, ThreadPool};
 pub use pannier_graph::GraphLimits;
 pub use report::{LoadTimes, Rejected, Report};
 pub use session::Session;
