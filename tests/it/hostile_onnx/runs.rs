@@ -94,8 +94,8 @@ fn table() -> Vec<Greedy> {
             codes: &[Code::Deadline, Code::UnsupportedOperator],
         },
         Greedy {
-            name: "three hundred slow operators",
-            model: slow_chain(300),
+            name: "three thousand slow operators",
+            model: slow_chain(3000),
             inputs: vec![("x", Tensor::from_slice([SIDE, SIDE], &vec![0.5_f32; SIDE * SIDE]).expect("a tensor"))],
             codes: &[Code::Deadline],
         },
