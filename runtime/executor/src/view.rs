@@ -1,6 +1,5 @@
 //! Tensors as operators see them: a type, a shape and bytes that lie somewhere in the arena.
 
-use crate::number::Integer as _;
 use bytemuck::Pod;
 use pannier_engine::DType;
 
@@ -29,6 +28,11 @@ impl<'a> View<'a> {
         self.bytes.len() / self.dtype.size_bytes()
     }
 
+    /// Bits of an element.
+    pub(crate) fn bits(&self) -> u32 {
+        u32::try_from(self.dtype.size_bytes() * 8).unwrap_or(u32::MAX)
+    }
+
     /// The elements, read as a type of the same size.
     pub(crate) fn as_slice<T: Pod>(&self) -> Result<&'a [T], Failure> {
         if self.bytes.is_empty() {
@@ -39,11 +43,10 @@ impl<'a> View<'a> {
 
     /// The elements of an integer tensor.
     pub(crate) fn to_ints(self) -> Result<Vec<i64>, Failure> {
-        let mut ints = Vec::with_capacity(self.len());
-        crate::number::with_integers!(self.dtype, T => {
-            ints.extend(self.as_slice::<T>()?.iter().map(|value| saturated(value.to_i128())));
-        }, other => return Err(format!("expected integers, found {}", other.name())));
-        Ok(ints)
+        if self.dtype == DType::Bool {
+            return Err("expected integers, found bool".into());
+        }
+        Ok(self.numbers::<i128>()?.to_vec().into_iter().map(saturated).collect())
     }
 }
 

@@ -1,7 +1,6 @@
 //! `Cast` and `CastLike`.
 
-use super::{Attributes, Facts, Io, Operator, Refusal, expect_type};
-use crate::number::{Float, Integer, with_floats, with_integers};
+use super::{Attributes, Facts, Io, Operator, Refusal, expect_type, is_float};
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use std::sync::Arc;
@@ -68,36 +67,10 @@ pub(crate) fn convert(input: View<'_>, output: &mut ViewMut<'_>) -> Result<(), F
         output.bytes.copy_from_slice(input.bytes);
         return Ok(());
     }
-    with_floats!(input.dtype, F => {
-        let from = input.as_slice::<F>()?;
-        with_floats!(output.dtype, T => {
-            fill(output.as_slice::<T>()?, from, |x| T::from_f64(x.to_f64()))
-        }, other => if other == DType::Bool {
-            fill(output.as_slice::<u8>()?, from, |x| u8::from(x.to_f64() != 0.0))
-        } else {
-            with_integers!(other, T => fill(output.as_slice::<T>()?, from, |x| x.to_f64() as T), _other => {})
-        });
-    }, other => {
-        with_integers!(if other == DType::Bool { DType::U8 } else { other }, F => {
-            let from = input.as_slice::<F>()?;
-            with_floats!(output.dtype, T => {
-                fill(output.as_slice::<T>()?, from, |x| from_integer::<T>(x.to_i128()))
-            }, to => if to == DType::Bool {
-                fill(output.as_slice::<u8>()?, from, |x| u8::from(x != 0))
-            } else {
-                with_integers!(to, T => fill(output.as_slice::<T>()?, from, |x| T::wrap(x.to_i128())), _other => {})
-            });
-        }, _other => {});
-    });
-    Ok(())
-}
-
-fn from_integer<T: Float>(value: i128) -> T {
-    T::from_f64(value as f64)
-}
-
-fn fill<F: Copy, T>(to: &mut [T], from: &[F], f: impl Fn(F) -> T) {
-    for (slot, value) in to.iter_mut().zip(from) {
-        *slot = f(*value);
+    if is_float(input.dtype) || is_float(output.dtype) {
+        output.numbers::<f64>()?.map(input.numbers()?, |x: f64| x);
+    } else {
+        output.numbers::<i128>()?.map(input.numbers()?, |x: i128| x);
     }
+    Ok(())
 }

@@ -4,7 +4,6 @@ use super::matmul::byte;
 use super::quantize::{Scale, round_into};
 use super::window::{Axis, Window, each_index, each_tap, out_shape};
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type};
-use crate::number::{Float, with_floats};
 use crate::shape;
 use crate::view::Failure;
 use pannier_engine::DType;
@@ -93,17 +92,18 @@ impl Operator for Conv {
         let (x, w, bias) = (io.input(0)?, io.input(1)?, io.get(2));
         let geometry = Geometry::new(&self.window, self.group, x.shape, w.shape)?;
         let output = io.output(0)?;
-        with_floats!(x.dtype, T => {
-            let (x, w) = (x.as_slice::<T>()?, w.as_slice::<T>()?);
-            let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
-            let mut slots = output.as_slice::<T>()?.iter_mut();
-            geometry.each(0.0, |sum, x_at, w_at| sum + x[x_at].to_f64() * w[w_at].to_f64(), |sum, filter| {
-                if let Some(slot) = slots.next() {
-                    *slot = T::from_f64(sum + bias.map_or(0.0, |bias| bias[filter].to_f64()));
-                }
-            });
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name())))
+        let (x, w) = (x.numbers::<f64>()?, w.numbers::<f64>()?);
+        let bias = bias.map(|bias| bias.numbers::<f64>()).transpose()?;
+        let (mut out, mut at) = (output.numbers::<f64>()?, 0);
+        geometry.each(
+            0.0,
+            |sum, x_at, w_at| sum + x.at(x_at) * w.at(w_at),
+            |sum, filter| {
+                out.set(at, sum + bias.map_or(0.0, |bias| bias.at(filter)));
+                at += 1;
+            },
+        );
+        Ok(())
     }
 }
 
@@ -273,29 +273,28 @@ impl Operator for ConvTranspose {
             Some(Some(output)) => output,
             _ => return Err("nobody wants the result".into()),
         };
-        with_floats!(x.dtype, T => {
-            let (x, w) = (x.as_slice::<T>()?, w.as_slice::<T>()?);
-            let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
-            let out = output.as_slice::<T>()?;
-            for plane in 0..batch * group * filters {
-                let (image, filter) = (plane / (group * filters), plane % (group * filters));
-                let first = filter / filters * channels;
-                let sums = sums.get_mut(..to).ok_or("too little scratch memory")?;
-                sums.fill(bias.map_or(0.0, |bias| bias[filter].to_f64()));
-                for channel in first..first + channels {
-                    let (x, w) = (&x[(image * group * channels + channel) * from..], &w[(channel * filters + filter % filters) * taps..]);
-                    let mut at = 0;
-                    each_index(&positions, |position| {
-                        let value = x[at].to_f64();
-                        at += 1;
-                        each_tap(&geometry.axes, position, |place, tap| sums[place] += value * w[tap].to_f64());
-                    });
-                }
-                for (slot, sum) in out[plane * to..].iter_mut().zip(sums) {
-                    *slot = T::from_f64(*sum);
-                }
+        let (x, w) = (x.numbers::<f64>()?, w.numbers::<f64>()?);
+        let bias = bias.map(|bias| bias.numbers::<f64>()).transpose()?;
+        let mut out = output.numbers::<f64>()?;
+        for plane in 0..batch * group * filters {
+            let (image, filter) = (plane / (group * filters), plane % (group * filters));
+            let first = filter / filters * channels;
+            let sums = sums.get_mut(..to).ok_or("too little scratch memory")?;
+            sums.fill(bias.map_or(0.0, |bias| bias.at(filter)));
+            for channel in first..first + channels {
+                let x_from = (image * group * channels + channel) * from;
+                let w_from = (channel * filters + filter % filters) * taps;
+                let mut at = 0;
+                each_index(&positions, |position| {
+                    let value = x.at(x_from + at);
+                    at += 1;
+                    each_tap(&geometry.axes, position, |place, tap| sums[place] += value * w.at(w_from + tap));
+                });
             }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name())))
+            for (at, sum) in sums.iter().enumerate() {
+                out.set(plane * to + at, *sum);
+            }
+        }
+        Ok(())
     }
 }

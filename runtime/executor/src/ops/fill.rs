@@ -3,9 +3,8 @@
 use super::cast::onnx_type;
 use super::elementwise::numbers;
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type, is_float};
-use crate::number::{Float, Integer, with_floats, with_integers};
 use crate::shape;
-use crate::view::{Failure, View, ViewMut};
+use crate::view::{Failure, View};
 use pannier_engine::DType;
 use pannier_graph::{Attribute, Literal};
 use std::sync::Arc;
@@ -119,29 +118,13 @@ impl Operator for Range {
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
         let [start, _, step] = Range::bounds([io.input(0)?, io.input(1)?, io.input(2)?])?;
         let output = io.output(0)?;
-        with_floats!(output.dtype, T => {
-            for (at, slot) in output.as_slice::<T>()?.iter_mut().enumerate() {
-                *slot = T::from_f64(start + at as f64 * step);
-            }
-            Ok(())
-        }, other => with_integers!(other, T => {
-            for (at, slot) in output.as_slice::<T>()?.iter_mut().enumerate() {
-                *slot = T::wrap(start as i128 + at as i128 * step as i128);
-            }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name()))))
+        if is_float(output.dtype) {
+            output.numbers()?.fill(|at| start + at as f64 * step);
+        } else {
+            output.numbers()?.fill(|at| start as i128 + at as i128 * step as i128);
+        }
+        Ok(())
     }
-}
-
-/// Writes numbers as elements of any type.
-pub(crate) fn write_numbers(output: &mut ViewMut<'_>, value: impl Fn(usize) -> f64) -> Result<(), Failure> {
-    with_floats!(output.dtype, T => {
-        output.as_slice::<T>()?.iter_mut().enumerate().for_each(|(at, slot)| *slot = T::from_f64(value(at)));
-        Ok(())
-    }, other => with_integers!(if other == DType::Bool { DType::U8 } else { other }, T => {
-        output.as_slice::<T>()?.iter_mut().enumerate().for_each(|(at, slot)| *slot = value(at) as T);
-        Ok(())
-    }, other => Err(format!("no numbers: {}", other.name()))))
 }
 
 #[derive(Debug)]
@@ -174,7 +157,8 @@ impl Operator for EyeLike {
         let output = io.output(0)?;
         let columns = crate::shape::row_len(output.shape).max(1);
         let on = |at: usize| (at % columns) as i128 - (at / columns) as i128 == i128::from(self.diagonal);
-        write_numbers(output, |at| f64::from(u8::from(on(at))))
+        output.numbers()?.fill(|at| f64::from(u8::from(on(at))));
+        Ok(())
     }
 }
 
@@ -219,9 +203,10 @@ impl Operator for Window {
         let len = output.len();
         let period = if self.periodic { len } else { len.saturating_sub(1) }.max(1) as f64;
         let [a0, a1, a2] = self.coefficients;
-        write_numbers(output, |at| {
+        output.numbers()?.fill(|at| {
             let angle = std::f64::consts::TAU * at as f64 / period;
             a0 - a1 * angle.cos() + a2 * (2.0 * angle).cos()
-        })
+        });
+        Ok(())
     }
 }

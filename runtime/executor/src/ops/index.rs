@@ -1,7 +1,6 @@
 //! Operators that work on the places of elements: `OneHot`, `Trilu`, `ReverseSequence`.
 
 use super::elementwise::numbers;
-use super::fill::write_numbers;
 use super::{Attributes, Facts, Io, Operator, Refusal, expect_same, expect_type};
 use crate::shape;
 use crate::view::Failure;
@@ -165,7 +164,8 @@ impl Operator for Determinant {
         let values = numbers(input)?;
         let output = io.output(0)?;
         let matrix = |at: usize| values.get(at * n * n..(at + 1) * n * n).unwrap_or_default().to_vec();
-        write_numbers(output, |at| determinant(matrix(at), n))
+        output.numbers()?.fill(|at| determinant(matrix(at), n));
+        Ok(())
     }
 }
 

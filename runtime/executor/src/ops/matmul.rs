@@ -1,7 +1,6 @@
 //! Matrix products of any type, with the dimensions before the last two broadcast.
 
-use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type};
-use crate::number::{Float, Integer, with_floats, with_integers};
+use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type, is_float};
 use crate::ops::quantize::{Scale, round_into};
 use crate::shape;
 use crate::view::{Failure, View};
@@ -81,30 +80,32 @@ impl Operator for MatMul {
         let (a, b) = (io.input(0)?, io.input(1)?);
         let output = io.output(0)?;
         let product = Product::new(a.shape, b.shape)?;
-        with_floats!(a.dtype, T => {
-            let (a, b, out) = (a.as_slice::<T>()?, b.as_slice::<T>()?, output.as_slice::<T>()?);
-            multiply(&product, out, 0.0, |sum, x, y| sum + a[x].to_f64() * b[y].to_f64(), T::from_f64)
-        }, other => with_integers!(other, T => {
-            let (a, b, out) = (a.as_slice::<T>()?, b.as_slice::<T>()?, output.as_slice::<T>()?);
-            let add = |sum: i128, x: usize, y: usize| sum.wrapping_add(a[x].to_i128() * b[y].to_i128());
-            multiply(&product, out, 0, add, T::wrap)
-        }, other => Err(format!("no numbers: {}", other.name()))))
+        if is_float(a.dtype) {
+            let (a, b) = (a.numbers::<f64>()?, b.numbers::<f64>()?);
+            let mut out = output.numbers::<f64>()?;
+            multiply(&product, 0.0, |sum, x, y| sum + a.at(x) * b.at(y), |at, sum| out.set(at, sum))
+        } else {
+            let (a, b) = (a.numbers::<i128>()?, b.numbers::<i128>()?);
+            let mut out = output.numbers::<i128>()?;
+            let add = |sum: i128, x, y| sum.wrapping_add(a.at(x) * b.at(y));
+            multiply(&product, 0, add, |at, sum| out.set(at, sum))
+        }
     }
 }
 
-/// Products of elements, added up by `add` from `zero` on in the order of k.
-fn multiply<S: Copy, R>(
+/// Products of elements, added up by `add` from `zero` on in the order of k, and given to `put`.
+fn multiply<S: Copy>(
     product: &Product,
-    out: &mut [R],
     zero: S,
     add: impl Fn(S, usize, usize) -> S,
-    round: impl Fn(S) -> R,
+    mut put: impl FnMut(usize, S) -> Option<()>,
 ) -> Result<(), Failure> {
     let &Product { m, k, n, .. } = product;
     product.each(|index, a, b| {
-        for (at, slot) in out[index * m * n..][..m * n].iter_mut().enumerate() {
+        for at in 0..m * n {
             let (row, column) = (a + at / n * k, b + at % n);
-            *slot = round((0..k).fold(zero, |sum, i| add(sum, row + i, column + i * n)));
+            let sum = (0..k).fold(zero, |sum, i| add(sum, row + i, column + i * n));
+            put(index * m * n + at, sum).ok_or("a product larger than its result")?;
         }
         Ok(())
     })
@@ -165,26 +166,18 @@ impl Operator for Gemm {
         let (b_row, b_col) = if self.transpose_b { (1, k) } else { (n, 1) };
         let places = c.map(|c| shape::broadcast_strides(c.shape, &[m, n]));
         let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
-        macro_rules! run {
-            ($T:ty, $get:expr, $round:expr) => {{
-                let (a, b) = (a.as_slice::<$T>()?, b.as_slice::<$T>()?);
-                let c = c.map(|c| c.as_slice::<$T>()).transpose()?;
-                for (at, slot) in output.as_slice::<$T>()?.iter_mut().enumerate() {
-                    let (i, j) = (at / n, at % n);
-                    let sum: f64 =
-                        (0..k).map(|l| $get(a[i * a_row + l * a_col]) * $get(b[l * b_row + j * b_col])).sum();
-                    let add = match (c, &places) {
-                        (Some(c), Some(places)) => $get(c[i * places[0] + j * places[1]]) * beta,
-                        _ => 0.0,
-                    };
-                    *slot = $round(sum * alpha + add);
-                }
-                Ok(())
-            }};
-        }
-        with_floats!(a.dtype, T => run!(T, T::to_f64, T::from_f64), other =>
-            with_integers!(other, T => run!(T, |x: T| x.to_i128() as f64, |x: f64| x as T), other =>
-                Err(format!("no numbers: {}", other.name()))))
+        let (a, b) = (a.numbers::<f64>()?, b.numbers::<f64>()?);
+        let c = c.map(|c| c.numbers::<f64>()).transpose()?;
+        output.numbers::<f64>()?.fill(|at| {
+            let (i, j) = (at / n, at % n);
+            let sum: f64 = (0..k).map(|l| a.at(i * a_row + l * a_col) * b.at(l * b_row + j * b_col)).sum();
+            let add = match (c, &places) {
+                (Some(c), Some(places)) => c.at(i * places[0] + j * places[1]) * beta,
+                _ => 0.0,
+            };
+            sum * alpha + add
+        });
+        Ok(())
     }
 }
 
@@ -230,7 +223,8 @@ impl Operator for MatMulInteger {
             let a = byte(a, x) - zero_point(a_zero, x / k % product.m.max(1));
             sum + a * (byte(b, y) - zero_point(b_zero, y % n))
         };
-        multiply(&product, output.as_slice::<i32>()?, 0, add, i32::wrap)
+        let mut out = output.numbers::<i128>()?;
+        multiply(&product, 0, add, |at, sum| out.set(at, sum))
     }
 }
 
@@ -268,7 +262,7 @@ impl Operator for QLinearMatMul {
             let a = byte(a, x) - zero_point(Some(a_zero), x / k % m);
             sum + a * (byte(b, y) - zero_point(Some(b_zero), y % n))
         };
-        multiply(&product, &mut sums, 0, add, |sum| sum)?;
+        multiply(&product, 0, add, |at, sum| sums.get_mut(at).map(|slot| *slot = sum))?;
         let value = |at: usize| {
             let (row, column) = (at / n % m, at % n);
             sums[at] as f64 * a_scale.at(row) * b_scale.at(column) / scale.at(0)

@@ -44,7 +44,6 @@ pub(crate) use window::{Axis, Window};
 
 use crate::ir::Constant;
 use crate::limits::Going;
-use crate::number::{Float, with_floats};
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use pannier_graph::Node;
@@ -411,10 +410,8 @@ pub(crate) fn is_float(dtype: DType) -> bool {
 
 /// Writes a tensor of floating-point numbers, element by element, each rounded once.
 pub(crate) fn write_floats(output: &mut ViewMut<'_>, value: &mut dyn FnMut(usize) -> f64) -> Result<(), Failure> {
-    with_floats!(output.dtype, T => {
-        output.as_slice::<T>()?.iter_mut().enumerate().for_each(|(at, slot)| *slot = T::from_f64(value(at)));
-        Ok(())
-    }, other => Err(format!("no floating-point numbers: {}", other.name())))
+    output.numbers()?.fill(value);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Normalisations, by their definition.
 
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type};
-use crate::number::{Float, with_floats};
 use crate::shape;
 use crate::view::{Failure, View};
 use pannier_engine::DType;
@@ -221,12 +220,8 @@ impl Operator for Normalise {
             Normalise::MeanVariance { axes } => mean_variance_of(&mut x, input.shape, &shape::axes(axes, rank)?)?,
         }
         let Some(output) = io.output_if_any(0) else { return Ok(()) };
-        with_floats!(output.dtype, T => {
-            for (slot, value) in output.as_slice::<T>()?.iter_mut().zip(x) {
-                *slot = T::from_f64(value);
-            }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name())))
+        output.numbers()?.write(&x);
+        Ok(())
     }
 }
 
@@ -339,11 +334,7 @@ impl Operator for Lrn {
             }
         });
         let output = io.output(0)?;
-        with_floats!(output.dtype, T => {
-            for (slot, value) in output.as_slice::<T>()?.iter_mut().zip(x) {
-                *slot = T::from_f64(value);
-            }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name())))
+        output.numbers()?.write(&x);
+        Ok(())
     }
 }

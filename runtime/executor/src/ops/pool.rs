@@ -2,7 +2,6 @@
 
 use super::window::{Window, each_index, each_tap, out_shape};
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_type};
-use crate::number::{Float, Integer, with_floats, with_integers};
 use crate::shape;
 use crate::view::Failure;
 use pannier_engine::DType;
@@ -66,48 +65,40 @@ impl Operator for Pool {
         let column_major = matches!(self.op, PoolOp::Max { column_major: true });
         let mut chosen = vec![0i64; if io.output_if_any(1).is_some() { planes * to } else { 0 }];
         let (op, axes) = (self.op, &axes);
-        macro_rules! planes {
-            ($T:ty, $get:expr, $put:expr) => {
-                if let Some(output) = io.output_if_any(0) {
-                    let (values, out) = (input.as_slice::<$T>()?, output.as_slice::<$T>()?);
-                    for plane in 0..planes {
-                        let values = &values[plane * from..][..from];
-                        let mut at = plane * to;
-                        each_index(&positions, |position| {
-                            let (mut sum, mut count, mut best) = (0.0f64, 0usize, None::<(usize, f64)>);
-                            each_tap(axes, position, |place, _| {
-                                let value: f64 = $get(values[place]);
-                                count += 1;
-                                match op {
-                                    PoolOp::Average { .. } => sum += value,
-                                    PoolOp::Lp { p } => sum += value.abs().powf(p),
-                                    PoolOp::Max { .. } => {
-                                        if best.is_none_or(|(_, most)| value > most || value.is_nan()) {
-                                            best = Some((place, value));
-                                        }
-                                    }
+        if let Some(output) = io.output_if_any(0) {
+            let (values, mut out) = (input.numbers::<f64>()?, output.numbers::<f64>()?);
+            for plane in 0..planes {
+                let mut at = plane * to;
+                each_index(&positions, |position| {
+                    let (mut sum, mut count, mut best) = (0.0f64, 0usize, None::<(usize, f64)>);
+                    each_tap(axes, position, |place, _| {
+                        let value = values.at(plane * from + place);
+                        count += 1;
+                        match op {
+                            PoolOp::Average { .. } => sum += value,
+                            PoolOp::Lp { p } => sum += value.abs().powf(p),
+                            PoolOp::Max { .. } => {
+                                if best.is_none_or(|(_, most)| value > most || value.is_nan()) {
+                                    best = Some((place, value));
                                 }
-                            });
-                            let result = match op {
-                                PoolOp::Average { count_border: true } => sum / counted(axes, position) as f64,
-                                PoolOp::Average { .. } => sum / count as f64,
-                                PoolOp::Lp { p } => sum.powf(1.0 / p),
-                                PoolOp::Max { .. } => best.map_or(f64::NEG_INFINITY, |(_, value)| value),
-                            };
-                            out[at] = $put(result);
-                            if let (Some(slot), Some((place, _))) = (chosen.get_mut(at), best) {
-                                let place = if column_major { transposed(place, spatial) } else { place };
-                                *slot = i64::try_from(plane * from + place).unwrap_or(i64::MAX);
                             }
-                            at += 1;
-                        });
+                        }
+                    });
+                    let result = match op {
+                        PoolOp::Average { count_border: true } => sum / counted(axes, position) as f64,
+                        PoolOp::Average { .. } => sum / count as f64,
+                        PoolOp::Lp { p } => sum.powf(1.0 / p),
+                        PoolOp::Max { .. } => best.map_or(f64::NEG_INFINITY, |(_, value)| value),
+                    };
+                    out.set(at, result);
+                    if let (Some(slot), Some((place, _))) = (chosen.get_mut(at), best) {
+                        let place = if column_major { transposed(place, spatial) } else { place };
+                        *slot = i64::try_from(plane * from + place).unwrap_or(i64::MAX);
                     }
-                }
-            };
+                    at += 1;
+                });
+            }
         }
-        with_floats!(input.dtype, T => planes!(T, T::to_f64, T::from_f64), other =>
-            with_integers!(other, T => planes!(T, |x: T| x.to_i128() as f64, |x: f64| x as T), other =>
-                return Err(format!("no numbers: {}", other.name()))));
         if let Some(indices) = io.output_if_any(1) {
             indices.as_slice::<i64>()?.copy_from_slice(&chosen);
         }
@@ -161,17 +152,15 @@ impl Operator for GlobalPool {
         let input = io.input(0)?;
         let spatial = shape::len(input.shape.get(2..).unwrap_or_default());
         let output = io.output(0)?;
-        with_floats!(input.dtype, T => {
-            let values = input.as_slice::<T>()?;
-            for (plane, slot) in output.as_slice::<T>()?.iter_mut().enumerate() {
-                let values = values[plane * spatial..][..spatial].iter().map(|x| x.to_f64());
-                *slot = T::from_f64(if self.max {
-                    values.fold(f64::NEG_INFINITY, |most, x| if x > most || x.is_nan() { x } else { most })
-                } else {
-                    values.sum::<f64>() / spatial as f64
-                });
+        let values = input.numbers::<f64>()?;
+        output.numbers()?.fill(|plane| {
+            let values = (plane * spatial..(plane + 1) * spatial).map(|at| values.at(at));
+            if self.max {
+                values.fold(f64::NEG_INFINITY, |most, x| if x > most || x.is_nan() { x } else { most })
+            } else {
+                values.sum::<f64>() / spatial as f64
             }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name())))
+        });
+        Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! Quantization: numbers to 8- and 16-bit integers and back.
 
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type};
-use crate::number::{Float, Integer, with_floats, with_integers};
 use crate::ops::cast::onnx_type;
 use crate::shape;
 use crate::view::{Failure, View, ViewMut};
@@ -15,8 +14,7 @@ pub(crate) struct Scale(Vec<f64>);
 
 impl Scale {
     pub(crate) fn new(view: View<'_>) -> Result<Scale, Failure> {
-        with_floats!(view.dtype, T => Ok(Scale(view.as_slice::<T>()?.iter().map(|x| x.to_f64()).collect())),
-            other => Err(format!("a scale of {}", other.name())))
+        Ok(Scale(view.numbers()?.to_vec()))
     }
 
     pub(crate) fn at(&self, index: usize) -> f64 {
@@ -31,13 +29,8 @@ pub(crate) fn round_into(
     value: impl Fn(usize) -> f64,
     zero: impl Fn(usize) -> f64,
 ) -> Result<(), Failure> {
-    with_integers!(output.dtype, T => {
-        for (at, slot) in output.as_slice::<T>()?.iter_mut().enumerate() {
-            // A cast to an integer type saturates.
-            *slot = (value(at).round_ties_even() + zero(at)) as T;
-        }
-        Ok(())
-    }, other => Err(format!("quantized to {}", other.name())))
+    output.numbers()?.fill(|at| value(at).round_ties_even() + zero(at));
+    Ok(())
 }
 
 /// Which scale goes with an element.
@@ -167,14 +160,12 @@ impl Operator for Dequantize {
         let (values, scale) = (super::elementwise::numbers(input)?, Scale::new(scale)?);
         let zeros = zero.map(super::elementwise::numbers).transpose()?;
         let output = io.output(0)?;
-        with_floats!(output.dtype, T => {
-            for (at, slot) in output.as_slice::<T>()?.iter_mut().enumerate() {
-                let place = index(at);
-                let zero = zeros.as_ref().and_then(|zeros| zeros.get(if zeros.len() == 1 { 0 } else { place }));
-                *slot = T::from_f64((values[at] - zero.copied().unwrap_or(0.0)) * scale.at(place));
-            }
-            Ok(())
-        }, other => Err(format!("dequantized to {}", other.name())))
+        output.numbers::<f64>()?.fill(|at| {
+            let place = index(at);
+            let zero = zeros.as_ref().and_then(|zeros| zeros.get(if zeros.len() == 1 { 0 } else { place }));
+            (values[at] - zero.copied().unwrap_or(0.0)) * scale.at(place)
+        });
+        Ok(())
     }
 }
 
@@ -210,7 +201,7 @@ impl Operator for DynamicQuantize {
             output.as_slice::<f32>()?.fill(scale);
         }
         if let Some(output) = io.output_if_any(2) {
-            output.as_slice::<u8>()?.fill(u8::wrap(zero as i128));
+            output.as_slice::<u8>()?.fill(zero as u8);
         }
         Ok(())
     }

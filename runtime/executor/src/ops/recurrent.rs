@@ -2,7 +2,6 @@
 
 use super::elementwise::{UnaryOp, numbers};
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_same, expect_type};
-use crate::number::{Float, with_floats};
 use crate::view::Failure;
 use pannier_engine::DType;
 use std::sync::Arc;
@@ -215,11 +214,7 @@ impl Operator for Recurrent {
         }
         for (index, values) in [all, hidden, cell].iter().enumerate() {
             let Some(output) = io.output_if_any(index) else { continue };
-            with_floats!(output.dtype, T => {
-                for (slot, value) in output.as_slice::<T>()?.iter_mut().zip(values) {
-                    *slot = T::from_f64(*value);
-                }
-            }, other => return Err(format!("no numbers: {}", other.name())));
+            output.numbers()?.write(values);
         }
         Ok(())
     }

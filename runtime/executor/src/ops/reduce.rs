@@ -1,9 +1,9 @@
 //! Reductions along axes, and `CumSum`.
 
 use super::{Attributes, Facts, Io, Operator, Refusal, expect_type, is_float};
-use crate::number::{Float, Integer, with_floats, with_integers};
+use crate::number::{Numbers, NumbersMut, Wide};
 use crate::shape;
-use crate::view::{Failure, View, ViewMut};
+use crate::view::{Failure, ViewMut};
 use pannier_engine::DType;
 use std::sync::Arc;
 
@@ -102,16 +102,16 @@ impl Operator for Reduce {
             output.bytes.copy_from_slice(input.bytes);
             return Ok(());
         }
-        with_floats!(input.dtype, T => {
-            let values: Vec<f64> = input.as_slice::<T>()?.iter().map(|x| x.to_f64()).collect();
-            let results = floats(self.op, &values, input.shape, &places, output.len(), reduced)?;
-            for (slot, value) in output.as_slice::<T>()?.iter_mut().zip(results) {
-                *slot = T::from_f64(value);
-            }
-            Ok(())
-        }, other => with_integers!(if other == DType::Bool { DType::U8 } else { other }, T => {
-            integers(self.op, input.as_slice::<T>()?, input.shape, &places, output.as_slice::<T>()?, reduced)
-        }, other => Err(format!("no numbers: {}", other.name()))))
+        let results = output.len();
+        if is_float(input.dtype) {
+            let values = input.numbers()?.to_vec();
+            let results = floats(self.op, &values, input.shape, &places, results, reduced)?;
+            output.numbers()?.write(&results);
+        } else {
+            let results = integers(self.op, input.numbers()?, input.shape, &places, results, reduced)?;
+            output.numbers()?.write(&results);
+        }
+        Ok(())
     }
 }
 
@@ -171,17 +171,17 @@ fn floats(
     Ok(sums)
 }
 
-fn integers<T: Integer>(
+fn integers(
     op: ReduceOp,
-    values: &[T],
+    values: Numbers<'_, i128>,
     shape: &[usize],
     places: &[usize],
-    out: &mut [T],
+    results: usize,
     reduced: usize,
-) -> Result<(), Failure> {
-    let mut sums: Vec<Option<i128>> = vec![None; out.len()];
+) -> Result<Vec<i128>, Failure> {
+    let mut sums: Vec<Option<i128>> = vec![None; results];
     each(shape, places, |at, place| {
-        let x = values[at].to_i128();
+        let x = values.at(at);
         let value = match op {
             ReduceOp::L1 => x.abs(),
             ReduceOp::SumSquare => x.wrapping_mul(x),
@@ -196,11 +196,8 @@ fn integers<T: Integer>(
         });
     })?;
     let empty = if op == ReduceOp::Prod { 1 } else { 0 };
-    for (slot, sum) in out.iter_mut().zip(sums) {
-        let sum = sum.unwrap_or(empty);
-        *slot = T::wrap(if op == ReduceOp::Mean { sum / i128::try_from(reduced.max(1)).unwrap_or(1) } else { sum });
-    }
-    Ok(())
+    let count = if op == ReduceOp::Mean { i128::try_from(reduced.max(1)).unwrap_or(1) } else { 1 };
+    Ok(sums.into_iter().map(|sum| sum.unwrap_or(empty) / count).collect())
 }
 
 #[derive(Debug)]
@@ -241,35 +238,32 @@ impl Operator for CumSum {
         let axis = *io.input(1)?.to_ints()?.first().ok_or("the axis is missing")?;
         let around = shape::around(input.shape, shape::axis(axis, input.shape.len())?);
         let output: &mut ViewMut<'_> = io.output(0)?;
-        with_floats!(input.dtype, T => {
-            self.sums(around, input, output, 0.0, |sum: f64, value: T| sum + value.to_f64(), T::from_f64)
-        }, other => with_integers!(other, T => {
-            self.sums(around, input, output, 0, |sum: i128, value: T| sum.wrapping_add(value.to_i128()), T::wrap)
-        }, other => Err(format!("no numbers: {}", other.name()))))
+        if is_float(input.dtype) {
+            self.sums(around, input.numbers::<f64>()?, output.numbers()?, |sum, value| sum + value);
+        } else {
+            self.sums(around, input.numbers::<i128>()?, output.numbers()?, |sum, value| sum.wrapping_add(value));
+        }
+        Ok(())
     }
 }
 
 impl CumSum {
-    fn sums<T: bytemuck::Pod, S: Copy>(
+    fn sums<W: Wide>(
         &self,
         (outer, along, inner): (usize, usize, usize),
-        input: View<'_>,
-        output: &mut ViewMut<'_>,
-        zero: S,
-        add: impl Fn(S, T) -> S,
-        round: impl Fn(S) -> T,
-    ) -> Result<(), Failure> {
-        let (from, to) = (input.as_slice::<T>()?, output.as_slice::<T>()?);
+        from: Numbers<'_, W>,
+        mut to: NumbersMut<'_, W>,
+        add: impl Fn(W, W) -> W,
+    ) {
         for line in 0..outer * inner {
             let start = line / inner * along * inner + line % inner;
-            let mut sum = zero;
+            let mut sum = W::default();
             for step in 0..along {
                 let place = start + if self.reverse { along - 1 - step } else { step } * inner;
-                let next = add(sum, from[place]);
-                to[place] = round(if self.exclusive { sum } else { next });
+                let next = add(sum, from.at(place));
+                to.set(place, if self.exclusive { sum } else { next });
                 sum = next;
             }
         }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `Resize`: nearest, linear and cubic, over any axes.
 
-use super::{Attributes, FLOATS, Facts, INTEGERS, Io, Operator, Refusal, expect_type};
-use crate::number::{Float, Integer, with_bits, with_floats, with_integers};
+use super::{Attributes, FLOATS, Facts, INTEGERS, Io, Operator, Refusal, expect_type, is_float};
+use crate::number::with_bits;
 use crate::ops::window::each_index;
 use crate::shape;
 use crate::view::{Failure, View};
@@ -310,23 +310,14 @@ impl Operator for Resize {
             });
             return Ok(());
         }
-        with_floats!(output.dtype, T => {
-            let from = input.as_slice::<T>()?;
-            let mut slots = output.as_slice::<T>()?.iter_mut();
-            each_index(shape, |at| if let Some(slot) = slots.next() {
-                let value = sum(&taps, at, &strides, 0, &|place| from[place].to_f64());
-                *slot = T::from_f64(value.unwrap_or(self.extrapolation));
-            });
-            Ok(())
-        }, other => with_integers!(other, T => {
-            let from = input.as_slice::<T>()?;
-            let mut slots = output.as_slice::<T>()?.iter_mut();
-            each_index(shape, |at| if let Some(slot) = slots.next() {
-                let value = sum(&taps, at, &strides, 0, &|place| from[place].to_i128() as f64);
-                *slot = value.unwrap_or(self.extrapolation).round_ties_even() as T;
-            });
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name()))))
+        let whole = !is_float(output.dtype);
+        let (from, mut to, mut slot) = (input.numbers::<f64>()?, output.numbers::<f64>()?, 0);
+        each_index(shape, |at| {
+            let value = sum(&taps, at, &strides, 0, &|place| from.at(place)).unwrap_or(self.extrapolation);
+            to.set(slot, if whole { value.round_ties_even() } else { value });
+            slot += 1;
+        });
+        Ok(())
     }
 }
 

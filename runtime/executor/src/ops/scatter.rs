@@ -1,9 +1,9 @@
 //! `ScatterElements` and `ScatterND`.
 
-use super::elementwise::{BinaryOp, numbers};
+use super::elementwise::BinaryOp;
 use super::gather::{expect_inside, index_at, resolve};
-use super::{Attributes, Facts, Io, Operator, Refusal, expect_same, expect_type};
-use crate::number::{Float, Integer, with_bits, with_floats, with_integers};
+use super::{Attributes, Facts, Io, Operator, Refusal, expect_same, expect_type, is_float};
+use crate::number::with_bits;
 use crate::shape;
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
@@ -42,23 +42,16 @@ fn scatter(
             Ok(())
         });
     };
-    let from = numbers(updates)?;
-    with_floats!(output.dtype, T => {
-        let to = output.as_slice::<T>()?;
-        for (place, update) in places {
-            let slot = to.get_mut(*place).ok_or_else(outside)?;
-            *slot = T::from_f64(op.apply(slot.to_f64(), *from.get(*update).ok_or_else(outside)?));
-        }
-        Ok(())
-    }, other => with_integers!(other, T => {
-        let (from, to) = (updates.as_slice::<T>()?, output.as_slice::<T>()?);
-        for (place, update) in places {
-            let slot = to.get_mut(*place).ok_or_else(outside)?;
-            let value = from.get(*update).ok_or_else(outside)?;
-            *slot = T::wrap(op.apply_integer(slot.to_i128(), value.to_i128(), T::BITS));
-        }
-        Ok(())
-    }, other => Err(format!("no numbers: {}", other.name()))))
+    if is_float(output.dtype) {
+        let (from, mut to) = (updates.numbers::<f64>()?, output.numbers::<f64>()?);
+        let mut update = |place, update| to.set(place, op.apply(to.get(place)?, from.get(update)?));
+        places.iter().try_for_each(|(place, at)| update(*place, *at)).ok_or_else(outside)
+    } else {
+        let bits = updates.bits();
+        let (from, mut to) = (updates.numbers::<i128>()?, output.numbers::<i128>()?);
+        let mut update = |place, update| to.set(place, op.apply_integer(to.get(place)?, from.get(update)?, bits));
+        places.iter().try_for_each(|(place, at)| update(*place, *at)).ok_or_else(outside)
+    }
 }
 
 fn types(inputs: &[Option<DType>], reduction: Reduction) -> Result<Vec<DType>, Refusal> {

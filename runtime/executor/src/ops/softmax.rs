@@ -1,7 +1,6 @@
 //! `Softmax`, `LogSoftmax` and `Hardmax`.
 
 use super::{Attributes, FLOATS, Facts, Io, Operator, Refusal, expect_type};
-use crate::number::{Float, with_floats};
 use crate::shape;
 use crate::view::Failure;
 use pannier_engine::DType;
@@ -46,21 +45,19 @@ impl Operator for Softmax {
         let input = io.input(0)?;
         let output = io.output(0)?;
         let (outer, along, inner) = shape::around(input.shape, shape::axis(self.axis, input.shape.len())?);
-        with_floats!(input.dtype, T => {
-            let (from, to) = (input.as_slice::<T>()?, output.as_slice::<T>()?);
-            let mut line = vec![0.0; along];
-            for index in 0..outer * inner {
-                let start = index / inner * along * inner + index % inner;
-                for (step, value) in line.iter_mut().enumerate() {
-                    *value = from[start + step * inner].to_f64();
-                }
-                self.line(&mut line);
-                for (step, value) in line.iter().enumerate() {
-                    to[start + step * inner] = T::from_f64(*value);
-                }
+        let (from, mut to) = (input.numbers::<f64>()?, output.numbers::<f64>()?);
+        let mut line = vec![0.0; along];
+        for index in 0..outer * inner {
+            let start = index / inner * along * inner + index % inner;
+            for (step, value) in line.iter_mut().enumerate() {
+                *value = from.at(start + step * inner);
             }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name())))
+            self.line(&mut line);
+            for (step, value) in line.iter().enumerate() {
+                to.set(start + step * inner, *value);
+            }
+        }
+        Ok(())
     }
 }
 

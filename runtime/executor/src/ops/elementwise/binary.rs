@@ -1,6 +1,6 @@
 //! Operators with two operands that broadcast, and those that fold such an operator over many.
 
-use crate::number::{Float, Integer, with_floats, with_integers};
+use crate::number::{NumbersMut, Wide};
 use crate::ops::{Attributes, Facts, Io, Operator, Refusal, expect_same, is_float};
 use crate::shape;
 use crate::view::{Failure, View, ViewMut};
@@ -260,11 +260,8 @@ impl Operator for Binary {
         }
         if self.mean {
             let count = operands.len() as f64;
-            with_floats!(output.dtype, T => {
-                for value in output.as_slice::<T>()? {
-                    *value = T::from_f64(value.to_f64() / count);
-                }
-            }, other => return Err(format!("no mean of {}", other.name())));
+            let sums = numbers(View { dtype: output.dtype, shape: output.shape, bytes: output.bytes })?;
+            output.numbers()?.fill(|at| sums[at] / count);
         }
         Ok(())
     }
@@ -280,109 +277,82 @@ fn copy(input: View<'_>, output: &mut ViewMut<'_>) -> Result<(), Failure> {
 
 /// `output = a op b`, broadcast.
 fn combine(op: BinaryOp, a: View<'_>, b: View<'_>, output: &mut ViewMut<'_>) -> Result<(), Failure> {
-    let (to, result) = (output.shape, output.dtype);
-    let places = Places::new(to, a.shape, b.shape);
+    let places = Places::new(output.shape, a.shape, b.shape);
     if op == BinaryOp::Pow && a.dtype != b.dtype {
         return mixed_power(&places, a, b, output);
     }
-    macro_rules! run {
-        ($T:ty, $R:ty, $f:expr) => {{
-            let (a, b) = (a.as_slice::<$T>()?, b.as_slice::<$T>()?);
-            places.fill(output.as_slice::<$R>()?, |x, y| {
-                let (x, y) = (a.get(x)?, b.get(y)?);
-                Some($f(*x, *y))
-            })
-        }};
+    if is_float(a.dtype) {
+        let (a, b) = (a.numbers::<f64>()?, b.numbers()?);
+        places.fill(output.numbers()?, |x, y| Some(op.apply(a.get(x)?, b.get(y)?)))
+    } else {
+        let (a, b, bits) = (a.numbers::<i128>()?, b.numbers()?, a.bits());
+        places.fill(output.numbers()?, |x, y| Some(op.apply_integer(a.get(x)?, b.get(y)?, bits)))
     }
-    with_floats!(a.dtype, T => {
-        if result == DType::Bool {
-            run!(T, u8, |x: T, y: T| u8::from(op.apply(x.to_f64(), y.to_f64()) != 0.0))
-        } else {
-            run!(T, T, |x: T, y: T| T::from_f64(op.apply(x.to_f64(), y.to_f64())))
-        }
-    }, other => with_integers!(if other == DType::Bool { DType::U8 } else { other }, T => {
-        if result == DType::Bool {
-            run!(T, u8, |x: T, y: T| op.apply_integer(x.to_i128(), y.to_i128(), T::BITS) as u8)
-        } else {
-            run!(T, T, |x: T, y: T| T::wrap(op.apply_integer(x.to_i128(), y.to_i128(), T::BITS)))
-        }
-    }, other => Err(format!("no numbers: {}", other.name()))))
 }
 
 /// `Pow` alone takes an exponent of another type; the result has the type of the base.
 fn mixed_power(places: &Places, a: View<'_>, b: View<'_>, output: &mut ViewMut<'_>) -> Result<(), Failure> {
-    let exponent = numbers(b)?;
-    with_floats!(a.dtype, T => {
-        let a = a.as_slice::<T>()?;
-        places.fill(output.as_slice::<T>()?, |x, y| Some(T::from_f64(a.get(x)?.to_f64().powf(*exponent.get(y)?))))
-    }, other => with_integers!(other, T => {
-        let a = a.as_slice::<T>()?;
-        places.fill(output.as_slice::<T>()?, |x, y| {
-            Some(T::wrap((a.get(x)?.to_i128() as f64).powf(*exponent.get(y)?) as i128))
-        })
-    }, other => Err(format!("no numbers: {}", other.name()))))
+    let power = |x: f64, y: f64| x.powf(y);
+    let exponent = b.numbers::<f64>()?;
+    if is_float(a.dtype) {
+        let a = a.numbers::<f64>()?;
+        places.fill(output.numbers()?, |x, y| Some(power(a.get(x)?, exponent.get(y)?)))
+    } else {
+        let a = a.numbers::<i128>()?;
+        places.fill(output.numbers()?, |x, y| Some(power(a.get(x)? as f64, exponent.get(y)?) as i128))
+    }
 }
 
 /// All elements as binary64.
 pub(crate) fn numbers(view: View<'_>) -> Result<Vec<f64>, Failure> {
-    with_floats!(view.dtype, T => Ok(view.as_slice::<T>()?.iter().map(|x| x.to_f64()).collect()),
-        other => with_integers!(if other == DType::Bool { DType::U8 } else { other }, T =>
-            Ok(view.as_slice::<T>()?.iter().map(|x| x.to_i128() as f64).collect()),
-            other => Err(format!("no numbers: {}", other.name()))))
+    Ok(view.numbers()?.to_vec())
 }
 
 /// `output = output op operand`, the operand broadcast.
 fn accumulate(op: BinaryOp, output: &mut ViewMut<'_>, operand: View<'_>) -> Result<(), Failure> {
     let to = output.shape;
     let places = Places::new(to, to, operand.shape);
-    with_floats!(output.dtype, T => {
-        let (b, out) = (operand.as_slice::<T>()?, output.as_slice::<T>()?);
-        places.update(out, |value, y| Some(T::from_f64(op.apply(value.to_f64(), b.get(y)?.to_f64()))))
-    }, other => with_integers!(other, T => {
-        let (b, out) = (operand.as_slice::<T>()?, output.as_slice::<T>()?);
-        places.update(out, |value, y| Some(T::wrap(op.apply_integer(value.to_i128(), b.get(y)?.to_i128(), T::BITS))))
-    }, other => Err(format!("no numbers: {}", other.name()))))
+    if is_float(operand.dtype) {
+        let b = operand.numbers::<f64>()?;
+        places.update(output.numbers()?, |value, y| Some(op.apply(value, b.get(y)?)))
+    } else {
+        let (b, bits) = (operand.numbers::<i128>()?, operand.bits());
+        places.update(output.numbers()?, |value, y| Some(op.apply_integer(value, b.get(y)?, bits)))
+    }
 }
 
 /// Where the elements of two operands lie for each element of a result.
-pub(crate) struct Places {
+struct Places {
     shape: Vec<usize>,
     a: Vec<usize>,
     b: Vec<usize>,
 }
 
 impl Places {
-    pub(crate) fn new(to: &[usize], a: &[usize], b: &[usize]) -> Places {
+    fn new(to: &[usize], a: &[usize], b: &[usize]) -> Places {
         Places { shape: to.to_vec(), a: shape::broadcast_strides(a, to), b: shape::broadcast_strides(b, to) }
     }
 
     /// Calls `f` with both offsets for every element of the result.
-    pub(crate) fn fill<R>(&self, out: &mut [R], f: impl Fn(usize, usize) -> Option<R>) -> Result<(), Failure> {
-        self.rows(out, |row, a, b| {
-            let (by_a, by_b) = (shape::row_stride(&self.a), shape::row_stride(&self.b));
-            for (index, slot) in row.iter_mut().enumerate() {
-                *slot = f(a + index * by_a, b + index * by_b)?;
-            }
-            Some(())
-        })
+    fn fill<W: Wide>(&self, mut out: NumbersMut<'_, W>, f: impl Fn(usize, usize) -> Option<W>) -> Result<(), Failure> {
+        self.each(|at, a, b| out.set(at, f(a, b)?))
     }
 
     /// Calls `f` with the result so far and the second operand's offset.
-    fn update<R: Copy>(&self, out: &mut [R], f: impl Fn(R, usize) -> Option<R>) -> Result<(), Failure> {
-        self.rows(out, |row, _, b| {
-            let by = shape::row_stride(&self.b);
-            for (index, slot) in row.iter_mut().enumerate() {
-                *slot = f(*slot, b + index * by)?;
-            }
-            Some(())
-        })
+    fn update<W: Wide>(&self, mut out: NumbersMut<'_, W>, f: impl Fn(W, usize) -> Option<W>) -> Result<(), Failure> {
+        self.each(|at, _, b| out.set(at, f(out.get(at)?, b)?))
     }
 
-    fn rows<R>(&self, out: &mut [R], mut f: impl FnMut(&mut [R], usize, usize) -> Option<()>) -> Result<(), Failure> {
-        let len = shape::row_len(&self.shape);
-        let mut rows = out.chunks_mut(len.max(1));
+    fn each(&self, mut f: impl FnMut(usize, usize, usize) -> Option<()>) -> Result<(), Failure> {
+        let (len, by_a, by_b) = (shape::row_len(&self.shape), shape::row_stride(&self.a), shape::row_stride(&self.b));
+        let mut at = 0;
         shape::for_each_row(&self.shape, [&self.a, &self.b], |[a, b]| {
-            rows.next().and_then(|row| f(row, a, b)).ok_or_else(|| "operands do not fit the result".to_string())
+            for index in 0..len {
+                f(at, a + index * by_a, b + index * by_b)
+                    .ok_or_else(|| "operands do not fit the result".to_string())?;
+                at += 1;
+            }
+            Ok(())
         })
     }
 }

@@ -1,7 +1,8 @@
 //! `Where` and `Clip`.
 
-use crate::number::{Float, Integer, with_bits, with_floats, with_integers};
-use crate::ops::{Attributes, Facts, Io, Operator, Refusal, expect_same, expect_type};
+use crate::number::Wide;
+use crate::number::with_bits;
+use crate::ops::{Attributes, Facts, Io, Operator, Refusal, expect_same, expect_type, is_float};
 use crate::shape;
 use crate::view::{Failure, View};
 use pannier_engine::DType;
@@ -73,36 +74,27 @@ impl Operator for Clip {
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
         let (input, low, high) = (io.input(0)?, io.get(1), io.get(2));
         let output = io.output(0)?;
-        with_floats!(input.dtype, T => {
-            let (low, high) = (bound::<T>(low)?, bound::<T>(high)?);
-            for (result, value) in output.as_slice::<T>()?.iter_mut().zip(input.as_slice::<T>()?) {
-                let mut x = value.to_f64();
-                if let Some(low) = low && x < low.to_f64() {
-                    x = low.to_f64();
-                }
-                if let Some(high) = high && x > high.to_f64() {
-                    x = high.to_f64();
-                }
-                *result = T::from_f64(x);
-            }
-            Ok(())
-        }, other => with_integers!(other, T => {
-            let (low, high) = (bound::<T>(low)?, bound::<T>(high)?);
-            for (result, value) in output.as_slice::<T>()?.iter_mut().zip(input.as_slice::<T>()?) {
-                let x = low.map_or(value.to_i128(), |low| value.to_i128().max(low.to_i128()));
-                *result = T::wrap(high.map_or(x, |high| x.min(high.to_i128())));
-            }
-            Ok(())
-        }, other => Err(format!("no numbers: {}", other.name()))))
+        if is_float(input.dtype) {
+            let (low, high) = (bound::<f64>(low)?, bound::<f64>(high)?);
+            output.numbers()?.map(input.numbers()?, |x| {
+                let x = low.filter(|low| x < *low).unwrap_or(x);
+                high.filter(|high| x > *high).unwrap_or(x)
+            });
+        } else {
+            let (low, high) = (bound::<i128>(low)?, bound::<i128>(high)?);
+            output.numbers()?.map(input.numbers()?, |x: i128| {
+                let x = low.map_or(x, |low| x.max(low));
+                high.map_or(x, |high| x.min(high))
+            });
+        }
+        Ok(())
     }
 }
 
-fn bound<T: bytemuck::Pod>(view: Option<View<'_>>) -> Result<Option<T>, Failure> {
-    match view {
-        None => Ok(None),
-        Some(view) => match view.as_slice::<T>()? {
-            [value] => Ok(Some(*value)),
-            other => Err(format!("a bound has {} elements", other.len())),
-        },
+fn bound<W: Wide>(view: Option<View<'_>>) -> Result<Option<W>, Failure> {
+    let Some(view) = view else { return Ok(None) };
+    match view.len() {
+        1 => Ok(view.numbers()?.get(0)),
+        other => Err(format!("a bound has {other} elements")),
     }
 }

@@ -1,7 +1,6 @@
 //! Operators with one operand.
 
 use super::functions::{erf, sigmoid, softplus};
-use crate::number::{Float, Integer, with_floats, with_integers};
 use crate::ops::{Attributes, Facts, Io, Operator, Refusal, is_float};
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
@@ -307,24 +306,15 @@ impl Operator for Unary {
 }
 
 fn test(op: UnaryOp, input: View<'_>, output: &mut ViewMut<'_>) -> Result<(), Failure> {
-    with_floats!(input.dtype, T => {
-        for (result, value) in output.as_slice::<u8>()?.iter_mut().zip(input.as_slice::<T>()?) {
-            *result = u8::from(op.test(value.to_f64()));
-        }
-        Ok(())
-    }, other => Err(format!("no numbers: {}", other.name())))
+    output.numbers()?.map(input.numbers()?, |x| f64::from(u8::from(op.test(x))));
+    Ok(())
 }
 
 fn map(op: UnaryOp, input: View<'_>, output: &mut ViewMut<'_>) -> Result<(), Failure> {
-    with_floats!(input.dtype, T => {
-        for (result, value) in output.as_slice::<T>()?.iter_mut().zip(input.as_slice::<T>()?) {
-            *result = T::from_f64(op.apply(value.to_f64()));
-        }
-        Ok(())
-    }, other => with_integers!(other, T => {
-        for (result, value) in output.as_slice::<T>()?.iter_mut().zip(input.as_slice::<T>()?) {
-            *result = T::wrap(op.apply_integer(value.to_i128()).unwrap_or_default());
-        }
-        Ok(())
-    }, other => Err(format!("no numbers: {}", other.name()))))
+    if is_float(input.dtype) {
+        output.numbers()?.map(input.numbers()?, |x| op.apply(x));
+    } else {
+        output.numbers()?.map(input.numbers()?, |x| op.apply_integer(x).unwrap_or_default());
+    }
+    Ok(())
 }
