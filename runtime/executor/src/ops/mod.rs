@@ -48,7 +48,7 @@ use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
 use pannier_graph::Node;
 use pannier_kernels::ThreadPool;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 /// Why an operator cannot be planned.
@@ -157,7 +157,7 @@ impl<'a> Io<'a, '_> {
 }
 
 /// One operator with its attributes.
-pub(crate) trait Operator: Debug + Send + Sync {
+pub(crate) trait Operator: Send + Sync {
     /// Types of the results, given those of the operands. Refuses types that it does not compute.
     fn types(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>, Refusal>;
 
@@ -197,6 +197,13 @@ pub(crate) trait Operator: Debug + Send + Sync {
 
     /// Computes the results. Types and shapes are those that were inferred.
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure>;
+}
+
+/// Not what each operator derives: that would be linked, though nobody asks for it.
+impl Debug for dyn Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operator({})", self.detail())
+    }
 }
 
 /// Makes an operator of a node.
