@@ -36,6 +36,7 @@ mod number;
 mod ops;
 #[cfg(feature = "oracle")]
 pub mod oracle;
+mod order;
 mod passes;
 mod plan;
 mod prepared;

@@ -4,6 +4,7 @@
 //! place; so a program whose shapes change holds its weights once, however many plans are made.
 
 use crate::ir::{Constant, Ir};
+use crate::order::sorted;
 use crate::view::{floats, floats_mut};
 use pannier_engine::Program;
 use pannier_graph::{AlignedBytes, Attribute, Body, Span, Weight};
@@ -98,8 +99,12 @@ impl Weights {
     /// packed, and the sections shrink as they are emptied.
     pub(crate) fn take(mut program: Program, more_plans: bool) -> Weights {
         // From the ends of the sections to their starts.
-        let mut order = spans(&program.graph.body);
-        order.sort_by_key(|span| (span.section, span.offset.saturating_add(span.size_bytes)));
+        let order = spans(&program.graph.body);
+        let end = |span: &Span| (span.section, span.offset.saturating_add(span.size_bytes));
+        let mut order: Vec<Span> = sorted(order.len(), &|a, b| end(&order[a]).cmp(&end(&order[b])))
+            .into_iter()
+            .map(|index| order[index])
+            .collect();
         order.dedup();
         let mut slots = HashMap::new();
         while let Some(span) = order.pop() {

@@ -175,9 +175,9 @@ impl Policy {
         for key in keys {
             *people.entry(&key.name).or_default() |= self.roles_of(key);
         }
-        let mut sets: Vec<u32> = (1..=self.roles.iter().zip(role_bits()).fold(0, |all, (_, bit)| all | bit)).collect();
-        sets.sort_by_key(|set| set.count_ones());
-        sets.into_iter().find_map(|set| {
+        let all = self.roles.iter().zip(role_bits()).fold(0, |all, (_, bit)| all | bit);
+        let mut sets = (1..=all.count_ones()).flat_map(|size| (1..=all).filter(move |set| set.count_ones() == size));
+        sets.find_map(|set| {
             let in_set =
                 || self.roles.iter().zip(role_bits()).filter(move |(_, bit)| set & bit != 0).map(|(role, _)| role);
             let needed =

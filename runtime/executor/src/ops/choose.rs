@@ -2,6 +2,7 @@
 
 use super::elementwise::numbers;
 use super::{Attributes, Facts, Io, Operator, Refusal, expect_type};
+use crate::order::sorted;
 use crate::shape;
 use crate::view::Failure;
 use pannier_engine::DType;
@@ -102,13 +103,10 @@ impl Operator for TopK {
         let k = usize::try_from(io.input(1)?.to_ints()?.first().copied().unwrap_or(0)).unwrap_or(0).min(along);
         let size = input.dtype.size_bytes();
         let mut chosen = vec![0usize; outer * k * inner];
-        let mut order: Vec<usize> = Vec::with_capacity(along);
         for line in 0..outer * inner {
             let start = line / inner * along * inner + line % inner;
-            order.clear();
-            order.extend(0..along);
             // Equal elements stay in their order; NaN is the largest.
-            order.sort_by(|a, b| {
+            let order = sorted(along, &|a, b| {
                 let (a, b) = (values[start + a * inner], values[start + b * inner]);
                 let ascending = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
                 if self.largest { ascending.reverse() } else { ascending }

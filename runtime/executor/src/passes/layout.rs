@@ -12,6 +12,7 @@ use crate::fused::{Conv, ConvTranspose, Epilogue, Fused, Nearest, Pool, Quantize
 use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 use crate::ops::{self, Axis, ResizeMode, Window};
+use crate::order::sorted;
 use crate::shape;
 use pannier_engine::DType;
 use pannier_graph::{Attribute, Node as GraphNode};
@@ -307,8 +308,7 @@ fn squeezed(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Id> {
         return None;
     }
     // Axes of size 1 stay where they are; the others come in the order that they have before the transpose.
-    let mut order: Vec<usize> = (0..new.len()).collect();
-    order.sort_by_key(|index| perm[old[*index]]);
+    let order = sorted(new.len(), &|a, b| perm[old[a]].cmp(&perm[old[b]]));
     let mut perm: Vec<usize> = (0..to.len()).collect();
     let mut before = to.clone();
     for (place, index) in new.iter().zip(&order) {

@@ -5,6 +5,7 @@ use super::Context;
 use super::rewrite::Rewrite;
 use crate::import::Stop;
 use crate::ir::{Ir, Node, Op};
+use crate::order::sorted;
 
 pub(super) fn run(ir: &mut Ir, _: &Context<'_>) -> Result<(), Stop> {
     Rewrite::walk(ir, |rewrite, node| {
@@ -45,8 +46,7 @@ fn smallest(shape: &[usize], perm: &[usize]) -> (Vec<usize>, Vec<usize>) {
             _ => groups.push(vec![axis]),
         }
     }
-    let mut order: Vec<usize> = (0..groups.len()).collect();
-    order.sort_by_key(|group| groups[*group][0]);
+    let order = sorted(groups.len(), &|a, b| groups[a][0].cmp(&groups[b][0]));
     let from = order.iter().map(|group| groups[*group].iter().map(|axis| shape[*axis]).product()).collect();
     let mut perm = vec![0; groups.len()];
     for (before, group) in order.iter().enumerate() {

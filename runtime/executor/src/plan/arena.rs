@@ -3,6 +3,7 @@
 //! Greedy by size, after Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference" (arXiv 2001.03288).
 
 use crate::limits::Limits;
+use crate::order::sorted;
 use pannier_engine::EngineError;
 use pannier_graph::{ALIGNMENT_BYTES, AlignedBytes};
 use std::sync::{Mutex, PoisonError};
@@ -26,8 +27,10 @@ pub(super) struct Arena {
 /// Places all blocks so that none overlaps another one that lives at the same time.
 pub(super) fn place(blocks: &[Block], limits: &Limits<'_>) -> Result<Arena, EngineError> {
     let too_large = || limits.too_large("", u64::MAX);
-    let mut order: Vec<usize> = (0..blocks.len()).collect();
-    order.sort_by_key(|index| (std::cmp::Reverse(blocks[*index].size_bytes), blocks[*index].first));
+    let order = sorted(blocks.len(), &|a, b| {
+        let (a, b) = (blocks[a], blocks[b]);
+        b.size_bytes.cmp(&a.size_bytes).then(a.first.cmp(&b.first))
+    });
     let mut arena = Arena { offsets: vec![0; blocks.len()], size_bytes: 0 };
     // Blocks that have a place, by address.
     let mut placed: Vec<(usize, usize, Block)> = Vec::new();
