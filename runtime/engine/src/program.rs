@@ -84,7 +84,7 @@ impl ProgramBuilder {
 
     /// A node of `ai.onnx` with one output, without attributes.
     pub fn node(&mut self, op: &str, inputs: &[ValueId]) -> ValueId {
-        let name = format!("{}_{}", op.to_lowercase(), self.body.nodes.len());
+        let name = format!("{}_{}", op.to_ascii_lowercase(), self.body.nodes.len());
         let output = self.value(&name);
         let inputs = inputs.iter().copied().map(Some).collect();
         self.node_with(Node {

@@ -364,7 +364,7 @@ fn add(made: &mut Made, op: &str, operands: Vec<Operand>, attributes: Vec<(&str,
     if !tame || answer.shape().len() > 6 {
         return;
     }
-    let name = format!("{}_{}", op.to_lowercase(), made.values.len());
+    let name = format!("{}_{}", op.to_ascii_lowercase(), made.values.len());
     let ids = operands.iter().enumerate().map(|(index, operand)| match operand {
         Operand::Value(value) => made.values[*value].0,
         Operand::Weight(tensor) => made.builder.weight(&format!("{name}_{index}"), tensor),

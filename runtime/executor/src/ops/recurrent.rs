@@ -86,7 +86,7 @@ fn activations(attributes: &Attributes<'_>, cell: Cell, directions: usize) -> Re
     );
     let parse = |name: &Vec<u8>| {
         let mut alpha = |default: f32| alphas.next().unwrap_or(default);
-        Ok(match String::from_utf8_lossy(name).to_lowercase().as_str() {
+        Ok(match String::from_utf8_lossy(name).to_ascii_lowercase().as_str() {
             "relu" => UnaryOp::Relu,
             "tanh" => UnaryOp::Tanh,
             "sigmoid" => UnaryOp::Sigmoid,
