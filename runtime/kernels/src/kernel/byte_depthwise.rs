@@ -8,6 +8,7 @@ use super::bytes::{Store, store};
 use super::pointwise::Target;
 use crate::simd::Simd;
 use crate::simd::dot::{Dot, Floats};
+use core::ops::Range;
 
 /// Vectors before the taps of each vector of channels: scale, bias (integers), shift.
 pub const HEADER: usize = 3;
@@ -47,31 +48,36 @@ pub struct ByteDepthwise<'a> {
 pub unsafe fn depthwise<D: Dot, const PX: usize>(d: &ByteDepthwise<'_>) {
     // SAFETY: the driver's row.
     unsafe {
-        match (d.taps, d.stride, d.dilation) {
-            (3, 1, 1) => row::<D, PX, 3, 1>(d),
-            (3, 2, 1) => row::<D, PX, 3, 2>(d),
-            (5, 1, 1) => row::<D, PX, 5, 1>(d),
-            (5, 2, 1) => row::<D, PX, 5, 2>(d),
-            _ => border::<D>(d, 0, d.store.target.rows),
+        let done = match (d.taps, d.stride, d.dilation) {
+            (3, 1, 1) => inside::<D, PX, 3, 1>(d),
+            (3, 2, 1) => inside::<D, PX, 3, 2>(d),
+            (5, 1, 1) => inside::<D, PX, 5, 1>(d),
+            (5, 2, 1) => inside::<D, PX, 5, 2>(d),
+            _ => 0..0,
+        };
+        for rest in [0..done.start, done.end..d.store.target.rows] {
+            border::<D>(d, rest);
         }
     }
 }
 
+/// Output pixels all of whose taps are inside the image, as many as are computed side by side; returns which.
 #[inline(always)]
-unsafe fn row<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(d: &ByteDepthwise<'_>) {
+unsafe fn inside<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(
+    d: &ByteDepthwise<'_>,
+) -> Range<usize> {
     let out_w = d.store.target.rows;
     // Windows `start..end` are inside the image.
     let start = d.pad.div_ceil(STRIDE).min(out_w);
     let end = if d.pad + d.in_w >= TAPS { ((d.pad + d.in_w - TAPS) / STRIDE + 1).clamp(start, out_w) } else { start };
     // SAFETY: as above.
     unsafe {
-        border::<D>(d, 0, start);
         let mut x = start;
         while x + PX <= end {
             pixels::<D, PX, TAPS, STRIDE>(d, x);
             x += PX;
         }
-        border::<D>(d, x, out_w);
+        start..x
     }
 }
 
@@ -117,11 +123,11 @@ unsafe fn pixels<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize
     }
 }
 
-/// Output pixels `start..end`, one by one, with the taps that are inside the image.
+/// Output pixels, one by one, with the taps that are inside the image.
 #[inline(always)]
-unsafe fn border<D: Dot>(d: &ByteDepthwise<'_>, start: usize, end: usize) {
+unsafe fn border<D: Dot>(d: &ByteDepthwise<'_>, pixels: Range<usize>) {
     let lanes = D::S::LANES;
-    for x in start..end {
+    for x in pixels {
         let left = x * d.stride;
         let first = d.pad.saturating_sub(left).div_ceil(d.dilation).min(d.taps);
         let last = (d.pad + d.in_w).saturating_sub(left).div_ceil(d.dilation).min(d.taps);

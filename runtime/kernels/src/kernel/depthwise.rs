@@ -5,6 +5,7 @@
 
 use super::pointwise::{Finish, TILE, Target, Tile};
 use crate::simd::Simd;
+use core::ops::Range;
 
 /// One output row of a depthwise convolution.
 pub struct Depthwise<'a> {
@@ -35,25 +36,30 @@ pub struct Depthwise<'a> {
 pub unsafe fn depthwise<S: Simd, const PX: usize, const HALF: usize>(d: &Depthwise<'_>) {
     // SAFETY: the driver's row.
     unsafe {
-        match (d.taps, d.stride, d.dilation) {
-            (3, 1, 1) => row::<S, PX, HALF, 3, 1>(d),
-            (3, 2, 1) => row::<S, PX, HALF, 3, 2>(d),
-            (5, 1, 1) => row::<S, PX, HALF, 5, 1>(d),
-            (5, 2, 1) => row::<S, PX, HALF, 5, 2>(d),
-            _ => border::<S>(d, 0, d.target.rows),
+        let done = match (d.taps, d.stride, d.dilation) {
+            (3, 1, 1) => inside::<S, PX, HALF, 3, 1>(d),
+            (3, 2, 1) => inside::<S, PX, HALF, 3, 2>(d),
+            (5, 1, 1) => inside::<S, PX, HALF, 5, 1>(d),
+            (5, 2, 1) => inside::<S, PX, HALF, 5, 2>(d),
+            _ => 0..0,
+        };
+        for rest in [0..done.start, done.end..d.target.rows] {
+            border::<S>(d, rest);
         }
     }
 }
 
+/// Output pixels all of whose taps are inside the image, as many as are computed side by side; returns which.
 #[inline(always)]
-unsafe fn row<S: Simd, const PX: usize, const HALF: usize, const TAPS: usize, const STRIDE: usize>(d: &Depthwise<'_>) {
+unsafe fn inside<S: Simd, const PX: usize, const HALF: usize, const TAPS: usize, const STRIDE: usize>(
+    d: &Depthwise<'_>,
+) -> Range<usize> {
     let out_w = d.target.rows;
     // Windows `start..end` are inside the image.
     let start = d.pad.div_ceil(STRIDE).min(out_w);
     let end = if d.pad + d.in_w >= TAPS { ((d.pad + d.in_w - TAPS) / STRIDE + 1).clamp(start, out_w) } else { start };
     // SAFETY: as above.
     unsafe {
-        border::<S>(d, 0, start);
         let mut x = start;
         while x + PX <= end {
             pixels::<S, PX, TAPS, STRIDE>(d, x);
@@ -63,7 +69,7 @@ unsafe fn row<S: Simd, const PX: usize, const HALF: usize, const TAPS: usize, co
             pixels::<S, HALF, TAPS, STRIDE>(d, x);
             x += HALF;
         }
-        border::<S>(d, x, out_w);
+        start..x
     }
 }
 
@@ -178,12 +184,12 @@ unsafe fn finish<S: Simd>(
 /// Vectors of channels of one pixel that are summed side by side.
 const WIDE: usize = 4;
 
-/// Output pixels `start..end`, one by one, with the taps that are inside the image.
+/// Output pixels, one by one, with the taps that are inside the image.
 #[inline(always)]
-unsafe fn border<S: Simd>(d: &Depthwise<'_>, start: usize, end: usize) {
+unsafe fn border<S: Simd>(d: &Depthwise<'_>, pixels: Range<usize>) {
     let mut tile = Tile::new();
     let tile = tile.as_mut_ptr();
-    for x in start..end {
+    for x in pixels {
         let mut c = 0;
         while c < d.target.cols {
             let cols = (d.target.cols - c).min(WIDE * S::LANES);

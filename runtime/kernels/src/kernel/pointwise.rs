@@ -87,22 +87,20 @@ unsafe fn zip<S: Simd>(f: &Finish<'_>, y: &Operand<'_>, op: impl Fn(S::V, S::V) 
     let Target { rows, row, col, .. } = f.target;
     // SAFETY: `step::check` compared the operand with the whole computation, of which the target is a part.
     unsafe {
-        match y {
-            Operand::Scalar(y) => {
-                let y = S::splat(*y);
-                inlined!(map::<S>, (f.tile, rows * f.tile_stride), |x| op(x, y));
-            }
-            Operand::Rows(values) => {
-                for r in 0..rows {
-                    let y = S::splat(*values.as_ptr().add(row + r));
-                    inlined!(map::<S>, (f.tile.add(r * f.tile_stride), f.tile_stride), |x| op(x, y));
-                }
-            }
-            Operand::Cols(values) => rows_with::<S>(f, values.as_ptr().add(col), 0, op),
-            Operand::Full(view) => {
-                rows_with::<S>(f, view.ptr().add(row * view.stride() + col), view.stride(), op);
-            }
-            Operand::Destination => rows_with::<S>(f, f.target.dst, f.target.stride, op),
+        // `op` is there twice, not once for each kind of operand: it is compiled for every step that has one.
+        let (values, lines, len) = match y {
+            Operand::Scalar(y) => (core::ptr::from_ref(y), 1, rows * f.tile_stride),
+            Operand::Rows(values) => (values.as_ptr().add(row), rows, f.tile_stride),
+            Operand::Cols(values) => (values.as_ptr().add(col), 0, 0),
+            Operand::Full(view) => (view.ptr().add(row * view.stride() + col), 0, view.stride()),
+            Operand::Destination => (f.target.dst.cast_const(), 0, f.target.stride),
+        };
+        if lines == 0 {
+            return rows_with::<S>(f, values, len, op);
+        }
+        for line in 0..lines {
+            let y = S::splat(*values.add(line));
+            inlined!(map::<S>, (f.tile.add(line * len), len), |x| op(x, y));
         }
     }
 }
