@@ -13,9 +13,10 @@ use crate::setup::{browser, node, wasm};
 use crate::shell;
 
 /// What wasm-opt has to know of the modules, and what it does: away with names, and with functions that are not needed or
-/// there twice. Its optimising levels are of no use here: they add to what is sent of the small module, and make the large one
-/// slower (measured: docs/adr/013-modules-and-bindings-for-javascript.md).
-const WASM_OPT: [&str; 14] = [
+/// there twice, and locals numbered by how often they are used, which compresses better. Its optimising levels are of no use
+/// here: they add to what is sent of the small module, and make the large one slower (measured:
+/// docs/adr/013-modules-and-bindings-for-javascript.md).
+const WASM_OPT: [&str; 15] = [
     "--enable-simd",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
@@ -30,6 +31,7 @@ const WASM_OPT: [&str; 14] = [
     "--remove-unused-module-elements",
     "--dae",
     "--vacuum",
+    "--reorder-locals",
 ];
 
 /// Makes the package complete, for tests: modules that wasm-opt has not seen will do.
