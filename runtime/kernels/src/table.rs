@@ -70,14 +70,14 @@ impl Table {
     }
 }
 
-/// Entry points of `$simd`, compiled with `$attr`, as the table `$name`; those that are no products, of `$others`.
+/// Entry points of `$simd`, compiled with `$attr`, as the table `$name`.
 macro_rules! table {
-    ($name:ident, $simd:ty, others: $others:ty, $isa:expr, deterministic: $deterministic:literal, $(#[$attr:meta])?
+    ($name:ident, $simd:ty, $isa:expr, deterministic: $deterministic:literal, $(#[$attr:meta])?
      rows: [$($rows:literal)*], vectors: $vectors:tt, lines: [$([$line:literal $line_vectors:literal])*],
      pixels: [$pixels:literal $half:literal]) => {
         mod $name {
             use super::*;
-            entries! { $others, [$(#[$attr])?]
+            entries! { $simd, [$(#[$attr])?]
                 finish: Finish<'_> => pointwise::finish,
                 pointwise: Pointwise<'_> => pointwise::pointwise,
                 pool: Pool => pool::pool,
@@ -169,12 +169,12 @@ macro_rules! entry {
 }
 
 /// Both tables of an instruction set: fast, and deterministic.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 macro_rules! tables {
     ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt, lines: $lines:tt,
      pixels: $pixels:tt) => {
-        table! { $fast, $simd, others: $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
-        table! { $strict, Strict<$simd>, others: Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
+        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
+        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
     };
 }
 
@@ -189,17 +189,12 @@ rows: [1 2 3 4 5 6], vectors: [1 2], lines: [[8 1] [6 2]], pixels: [4 2] }
 tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_feature(enable = "neon")]
 rows: [1 2 3 4 5 6 7 8], vectors: [1 2], lines: [[8 1] [8 2]], pixels: [4 2] }
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
-table! { wasm_strict, Strict<crate::simd::wasm::Wasm>, others: Strict<crate::simd::wasm::Wasm>, Isa::WasmRelaxed, deterministic: true,
-rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
-// Only products are there twice: the rest takes little of the time, and much of what a browser downloads.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
-table! { wasm, crate::simd::wasm::Wasm, others: Strict<crate::simd::wasm::Wasm>, Isa::WasmRelaxed, deterministic: false,
-rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 // Without fused products there is no difference between fast and deterministic.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-table! { wasm, crate::simd::wasm::Wasm, others: crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-table! { scalar, crate::simd::scalar::Scalar, others: crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 
 /// The table for an instruction set; another for those that this program was not built for.
 pub fn table(isa: Isa, deterministic: bool) -> &'static Table {
