@@ -54,12 +54,12 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Flavour {
-    /// Relaxed SIMD where the processor has fused multiply-add, else plain SIMD.
+    /// What is faster in wasmtime: plain SIMD. See docs/adr/011-code-for-the-sandbox.md.
     #[default]
     Auto,
     /// 128-bit SIMD. Its results are the same on every machine, but for the bits of NaNs.
     Simd128,
-    /// Relaxed SIMD: faster, and the last bits of results depend on the processor.
+    /// Relaxed SIMD: products are rounded once where the processor can, so the last bits of results depend on it.
     RelaxedSimd,
 }
 

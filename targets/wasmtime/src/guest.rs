@@ -1,4 +1,4 @@
-//! The guest modules that this crate carries, and which of them a machine runs.
+//! The guest modules that this crate carries, and which of them runs.
 
 use crate::config::{Config, Flavour};
 use crate::error::{Error, GuestFault};
@@ -12,13 +12,11 @@ mod embedded {
 /// Most bytes that an embedded guest decompresses to.
 const GUEST_BYTES_MAX: usize = 256 << 20;
 
-/// The flavour that a wish comes to on this machine: never [`Flavour::Auto`].
+/// The flavour that a wish comes to: never [`Flavour::Auto`].
 pub(crate) fn choose(wish: Flavour, deterministic: bool) -> Flavour {
     match wish {
-        _ if deterministic => Flavour::Simd128,
-        Flavour::Auto if has_fused_multiply_add() && embedded::RELAXED_SIMD.is_some() => Flavour::RelaxedSimd,
-        Flavour::Auto => Flavour::Simd128,
-        stated => stated,
+        Flavour::RelaxedSimd if !deterministic => Flavour::RelaxedSimd,
+        _ => Flavour::Simd128,
     }
 }
 
@@ -78,12 +76,4 @@ pub(crate) fn name(flavour: Flavour) -> &'static str {
         Flavour::RelaxedSimd => "relaxed-simd",
         Flavour::Simd128 | Flavour::Auto => "simd128",
     }
-}
-
-/// Whether relaxed SIMD has something to gain: its multiply-add is one instruction.
-fn has_fused_multiply_add() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("fma");
-    #[cfg(not(target_arch = "x86_64"))]
-    return cfg!(target_arch = "aarch64");
 }

@@ -16,7 +16,8 @@
 //! - Input is validated before it is looked at, and what is returned was validated too.
 //! - Everything the guest knows between two calls is in its linear memory: what would put state elsewhere (a second mutable
 //!   global, tables that change, passive data) is refused, so that an image of the memory is an image of the instance.
-//! - Code is copied byte by byte, and no function changes its index. Only [`split`] adds to bodies: checks whether to stop.
+//! - Code is copied byte by byte, and no function changes its index. Only [`split`] changes bodies: it adds checks whether
+//!   to stop, and writes one instruction as two that compile better.
 //!
 //! # What is deliberately absent
 //!
@@ -26,13 +27,13 @@ mod component;
 mod contained;
 mod error;
 mod exports;
+mod functions;
 mod image;
 mod memory;
 mod module;
 mod plain;
 mod sections;
 mod split;
-mod stop;
 #[cfg(test)]
 mod tests;
 

@@ -3,10 +3,10 @@
 use wasm_encoder::{EntityType, ImportSection, MemoryType, SectionId};
 use wasmparser::{FunctionBody, Global, Operator};
 
+use crate::functions::rewrite_functions;
 use crate::memory::initial_image;
 use crate::module::{Module, SHELL_FEATURES, section_body};
 use crate::plain::make_plain;
-use crate::stop::add_checks;
 use crate::{Error, MemoryImage, Refusal};
 
 /// Module and field name of the memory that a shell imports first.
@@ -49,7 +49,7 @@ pub fn split(guest: &[u8]) -> Result<Split, Error> {
     let stop = MemoryType { minimum: 1, maximum: Some(1), shared: true, ..own };
     imports.import(MEMORY_IMPORT.0, MEMORY_IMPORT.1, EntityType::Memory(own));
     imports.import(STOP_IMPORT.0, STOP_IMPORT.1, EntityType::Memory(stop));
-    add_checks(&mut shell)?;
+    rewrite_functions(&mut shell)?;
     shell.set(SectionId::Import, section_body(&imports)?);
     shell.remove(SectionId::Memory);
     shell.remove(SectionId::DataCount);

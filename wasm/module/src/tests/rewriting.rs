@@ -90,6 +90,23 @@ fn a_shell_looks_at_loops_and_before_calls_whether_to_stop() {
 }
 
 #[test]
+fn a_shell_loads_numbers_before_it_spreads_them() {
+    let module = |load: &str| {
+        format!(
+            r#"(module (memory 1) (memory 1 1 shared) (func (param i32) (result v128)
+            (i32x4.add (v128.load8_splat (local.get 0)) {load})))"#
+        )
+    };
+    let shell =
+        split(&wat(&module("(v128.load32_splat offset=300 align=2 (local.get 0))").replace("(memory 1 1 shared)", "")))
+            .unwrap();
+    assert_eq!(
+        bodies(&shell.shell),
+        bodies(&wat(&module("(f32x4.splat (f32.load offset=300 align=2 (local.get 0)))")))
+    );
+}
+
+#[test]
 fn a_self_contained_module_has_the_image_and_the_sections() {
     let image = MemoryImage::of(&[3; 5 * 65_536]);
     let custom = [CustomSection { name: "one", contents: b"1" }, CustomSection { name: "two", contents: b"" }];
