@@ -122,8 +122,20 @@ fn the_real_models_answer_as_before() {
 
 #[test]
 fn older_operator_sets_answer_as_before() {
+    let compared = made_models_answer_as_before("older.py");
+    assert!(compared >= 90, "only {compared} models were compared");
+}
+
+#[test]
+fn operators_of_onnx_runtime_answer_as_before() {
+    let compared = made_models_answer_as_before("contributed.py");
+    assert!(compared >= 33, "only {compared} models were compared");
+}
+
+/// Imports the models that a script writes, and compares answers. Returns how many were compared.
+fn made_models_answer_as_before(script: &str) -> usize {
     let folder = temp_dir();
-    let script = project_root().join("tests/it/import/older.py");
+    let script = project_root().join("tests/it/import").join(script);
     let made = Command::new(python()).arg(script).arg(folder.path()).status().expect("Python starts");
     assert!(made.success(), "the models are written");
     let mut failures = Failures::default();
@@ -141,7 +153,7 @@ fn older_operator_sets_answer_as_before() {
     }
     let compared = compare(&pairs, &mut failures);
     failures.assert_none();
-    assert!(compared >= 90, "only {compared} models were compared");
+    compared
 }
 
 #[test]

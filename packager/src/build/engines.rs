@@ -76,7 +76,8 @@ impl Engines {
     pub fn widen(&self, program: &Program, golden: &mut Golden, limits: RunLimits) -> Option<f32> {
         let exact = golden.tolerance;
         for factor in [1.0, 10.0, 100.0] {
-            golden.tolerance = Tolerance { absolute: exact.absolute * factor, relative: exact.relative * factor };
+            golden.tolerance =
+                Tolerance { absolute: exact.absolute * factor, relative: exact.relative * factor, ..exact };
             if self.disagreements(program, golden, limits).is_empty() {
                 return Some(factor).filter(|factor| *factor > 1.0);
             }

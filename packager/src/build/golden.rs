@@ -1,9 +1,8 @@
 //! Which cases become the self-test of the bundle, and how much of them is kept.
 
 use super::cases::Candidate;
-use crate::measure::TOLERANCE;
 use pannier_bundle::manifest::DType;
-use pannier_engine::golden::{Case, Golden, Reference, Stored};
+use pannier_engine::golden::{Case, Golden, Reference, Stored, Tolerance};
 use pannier_engine::{Tensor, TensorView};
 
 /// Cases that are looked at. They lie spread over the whole file.
@@ -35,7 +34,7 @@ pub fn candidates(count: usize) -> Vec<usize> {
 }
 
 /// Keeps the first candidates that fit: small in the file, quick at load. At least one, the smallest.
-pub fn select(candidates: &[Candidate], weight_bytes: u64, peak_bytes: u64) -> Golden {
+pub fn select(candidates: &[Candidate], tolerance: Tolerance, weight_bytes: u64, peak_bytes: u64) -> Golden {
     let budget = (weight_bytes / SHARE_OF_WEIGHTS).max(LEAST_BYTES);
     let most = (WORK_BYTES / peak_bytes.max(1)).clamp(1, MOST_CASES) as usize;
     let cases: Vec<(Case, u64)> =
@@ -52,7 +51,7 @@ pub fn select(candidates: &[Candidate], weight_bytes: u64, peak_bytes: u64) -> G
         kept.extend(cases.into_iter().min_by_key(|(_, bytes)| *bytes).map(|(case, _)| case));
     }
     kept.sort_by(|a, b| a.name.cmp(&b.name));
-    Golden { tolerance: TOLERANCE, cases: kept }
+    Golden { tolerance, cases: kept }
 }
 
 fn case(candidate: &Candidate) -> Case {
@@ -65,7 +64,7 @@ fn case(candidate: &Candidate) -> Case {
 
 /// About what a case takes in the bundle.
 fn stored_bytes(case: &Case) -> u64 {
-    let golden = Golden { tolerance: TOLERANCE, cases: vec![case.clone()] }.encode();
+    let golden = Golden { tolerance: Tolerance::default(), cases: vec![case.clone()] }.encode();
     zstd::bulk::compress(&golden, 3).map_or(golden.len(), |compressed| compressed.len()) as u64
 }
 
@@ -106,6 +105,7 @@ pub fn is_finite(tensor: &Tensor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::TOLERANCE;
 
     #[test]
     fn candidates_lie_spread_over_the_file() {
@@ -140,13 +140,13 @@ mod tests {
     #[test]
     fn as_many_cases_as_fit_and_at_least_one() {
         let five: Vec<Candidate> = ["e", "b", "c", "d", "a"].iter().map(|name| candidate(name, 100)).collect();
-        assert_eq!(names(&select(&five, 0, 0)), ["b", "c", "d", "e"], "four, in the order of names");
-        assert_eq!(names(&select(&five, 0, 3 << 20)), ["b", "e"], "two, where each takes long");
-        assert_eq!(names(&select(&five, 0, u64::MAX)), ["e"], "one, however long it takes");
+        assert_eq!(names(&select(&five, TOLERANCE, 0, 0)), ["b", "c", "d", "e"], "four, in the order of names");
+        assert_eq!(names(&select(&five, TOLERANCE, 0, 3 << 20)), ["b", "e"], "two, where each takes long");
+        assert_eq!(names(&select(&five, TOLERANCE, 0, u64::MAX)), ["e"], "one, however long it takes");
         let large = [candidate("x", 40_000), candidate("y", 30_000), candidate("z", 50_000)];
-        assert_eq!(names(&select(&large, 0, 0)), ["y"], "none fits: the smallest");
-        assert_eq!(names(&select(&large, 50 * 75_000, 0)), ["x", "y"], "a large model may have large cases");
-        assert!(select(&[], 0, 0).cases.is_empty());
+        assert_eq!(names(&select(&large, TOLERANCE, 0, 0)), ["y"], "none fits: the smallest");
+        assert_eq!(names(&select(&large, TOLERANCE, 50 * 75_000, 0)), ["x", "y"], "a large model may have large cases");
+        assert!(select(&[], TOLERANCE, 0, 0).cases.is_empty());
     }
 
     #[test]

@@ -32,6 +32,7 @@ use cases::{Candidate, RunLimits, Runner, made_up, references};
 use engines::Engines;
 use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility};
 use pannier_bundle::write::Sealed;
+use pannier_engine::golden::Tolerance;
 use pannier_engine::{EngineError, Prepared};
 use pannier_engine_tract::TractEngine;
 use pannier_graph::{Attribute, Body};
@@ -81,10 +82,11 @@ pub fn build(
     let (inputs, outputs) = (std::mem::take(&mut imported.inputs), std::mem::take(&mut imported.outputs));
     let ports = ports::describe(inputs, outputs, &target.inputs, &target.outputs)?;
     let mut engines = Engines::prepare(&imported.program)?;
+    let tolerance = measure::tolerance(&imported.program.graph);
 
     let mut warnings = Vec::new();
     let mut measured =
-        engines.with_first(|prepared| run_cases(target, &ports, &imported.source, prepared, progress))?;
+        engines.with_first(|prepared| run_cases(target, &ports, &imported.source, prepared, tolerance, progress))?;
     if let Some(accuracy) = &measured.accuracy {
         gate(target, accuracy)?;
         if accuracy.compared == 0 {
@@ -107,7 +109,7 @@ pub fn build(
         measured.candidates = candidates;
     }
     let weight_bytes = imported.program.sections.iter().map(|section| section.as_bytes().len() as u64).sum();
-    let mut golden = golden::select(&measured.candidates, weight_bytes, engines.first().memory().peak_bytes);
+    let mut golden = golden::select(&measured.candidates, tolerance, weight_bytes, engines.first().memory().peak_bytes);
     if measured.origin == GoldenOrigin::MadeUp {
         let factor = engines.widen(&imported.program, &mut golden, run_limits(target));
         warnings.extend(factor.map(|factor| {
@@ -216,6 +218,7 @@ fn run_cases(
     ports: &Ports,
     source: &pannier_bundle::manifest::Source,
     prepared: &dyn Prepared,
+    tolerance: Tolerance,
     progress: &mut dyn FnMut(Step, u64, u64),
 ) -> Result<Measured, Error> {
     let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source };
@@ -241,7 +244,7 @@ fn run_cases(
             progress(Step::Evaluate, done as u64, total);
             interrupt::check()
         };
-        let accuracy = measure::evaluate(&mut file, &ports.outputs, &ports.labels, run, report);
+        let accuracy = measure::evaluate(&mut file, &ports.outputs, &ports.labels, tolerance, run, report);
         let accuracy = accuracy.map_err(|error| error.in_file(path))?;
         candidates.sort_by_key(|(rank, _)| *rank);
         let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();

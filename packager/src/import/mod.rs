@@ -6,6 +6,7 @@
 
 mod attributes;
 mod constant;
+mod contrib;
 mod decode;
 mod emit;
 mod error;

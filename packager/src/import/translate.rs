@@ -8,7 +8,7 @@ use super::infer;
 use super::model::{Model, Type};
 use super::options::{Declared, ImportOptions};
 use super::symbols::Symbols;
-use super::{attributes, constant, schema, sort, tensor, upgrade};
+use super::{attributes, constant, contrib, schema, sort, tensor, upgrade};
 use pannier_graph::{Attribute, Body, DType, Input, Node, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -340,17 +340,22 @@ impl Translator<'_> {
             return Ok(());
         }
         let node = Node { name, domain: proto.domain, op: proto.op_type, inputs, outputs, attributes };
-        if !node.domain.is_empty() {
-            let declared = frame.opsets.get(&node.domain).copied().unwrap_or_default();
-            let highest = self.model.domains.entry(node.domain.clone()).or_default();
-            *highest = declared.max(*highest);
-        }
         let first = out.len();
-        if let Err(why) = upgrade::upgrade(node, version, &mut self.model, out) {
+        let rewritten = if contrib::is_for(&node) {
+            check(&node).and_then(|()| contrib::expand(node, &mut self.model, out))
+        } else {
+            upgrade::upgrade(node, version, &mut self.model, out)
+        };
+        if let Err(why) = rewritten {
             self.problems.push(place, why);
             return Ok(());
         }
         for node in out.get(first..).unwrap_or_default() {
+            if !node.domain.is_empty() {
+                let declared = frame.opsets.get(&node.domain).copied().unwrap_or_default();
+                let highest = self.model.domains.entry(node.domain.clone()).or_default();
+                *highest = declared.max(*highest);
+            }
             let checked = check(node).and_then(|()| infer::node(&mut self.model, node));
             if let Err(why) = checked {
                 self.problems.push(place.clone(), why);

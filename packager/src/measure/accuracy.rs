@@ -1,10 +1,11 @@
 //! Answers against references and labels, over a file of cases.
 
-use super::compare::{TOLERANCE, compare};
+use super::compare::compare;
 use super::latency::Latency;
 use crate::content::{Answer, Case, CaseFile, ContentError, Label, Reading, answer};
 use pannier_bundle::manifest::{Content, Port};
 use pannier_engine::Tensor;
+use pannier_engine::golden::Tolerance;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,7 @@ pub fn evaluate<E: From<ContentError>>(
     cases: &mut CaseFile,
     outputs: &[Port],
     labels: &[Vec<String>],
+    tolerance: Tolerance,
     mut run: impl FnMut(&Case) -> Result<Vec<Tensor>, E>,
     mut progress: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Accuracy, E> {
@@ -87,7 +89,7 @@ pub fn evaluate<E: From<ContentError>>(
         let start = Instant::now();
         let answers = run(&case)?;
         times.push(start.elapsed());
-        accuracy.compare_case(&case, outputs, &answers);
+        accuracy.compare_case(&case, outputs, &answers, tolerance);
         right.count(&case, outputs, &answers, &reading)?;
         progress(index + 1)?;
     }
@@ -109,7 +111,7 @@ impl Accuracy {
         cases.len()
     }
 
-    fn compare_case(&mut self, case: &Case, outputs: &[Port], answers: &[Tensor]) {
+    fn compare_case(&mut self, case: &Case, outputs: &[Port], answers: &[Tensor], tolerance: Tolerance) {
         if case.outputs.is_empty() {
             return;
         }
@@ -123,7 +125,7 @@ impl Accuracy {
                 fail("there is no such output".to_owned());
                 continue;
             };
-            match compare(found, reference, TOLERANCE) {
+            match compare(found, reference, tolerance) {
                 Err(reason) => fail(reason),
                 Ok(worst) => {
                     if !worst.is_close() {
@@ -180,6 +182,7 @@ fn matches_label(port: &Port, tensor: &Tensor, label: &Label, reading: &Reading<
 mod tests {
     use super::*;
     use crate::content::{Interface, write_npz};
+    use crate::measure::TOLERANCE;
     use pannier_bundle::manifest::{DType, Source};
     use std::io::Cursor;
 
@@ -209,7 +212,7 @@ mod tests {
         let mut cases = CaseFile::from_bytes("t", file.into_inner(), interface).unwrap();
         let labels = [vec!["left".to_owned(), "right".to_owned()]];
         let echo = |case: &Case| Ok(vec![case.inputs[0].1.clone()]);
-        evaluate::<ContentError>(&mut cases, &outputs, &labels, echo, |_| Ok(())).unwrap()
+        evaluate::<ContentError>(&mut cases, &outputs, &labels, TOLERANCE, echo, |_| Ok(())).unwrap()
     }
 
     #[test]

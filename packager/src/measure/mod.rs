@@ -5,5 +5,5 @@ mod compare;
 mod latency;
 
 pub use accuracy::{Accuracy, Failure, Right, evaluate};
-pub use compare::{Comparison, TOLERANCE, compare};
+pub use compare::{Comparison, TOLERANCE, compare, tolerance};
 pub use latency::Latency;

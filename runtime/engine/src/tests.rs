@@ -111,7 +111,7 @@ fn graph_with_output() -> Graph {
 fn golden_of(reference: Reference) -> Golden {
     let case =
         Case { name: "000".into(), inputs: vec![Stored::new(Tensor::scalar(1f32).view())], outputs: vec![reference] };
-    Golden { tolerance: Tolerance { absolute: 0.5, relative: 0.25 }, cases: vec![case] }
+    Golden { tolerance: Tolerance { absolute: 0.5, relative: 0.25, norm: 0.0 }, cases: vec![case] }
 }
 
 /// The verdict on an answer: `None` if it passes, else the element that is named.
@@ -123,6 +123,28 @@ fn verdict(answer: &Tensor, reference: Reference) -> Option<u64> {
         Err(EngineError::Golden { element, output, .. }) if output == "y" => Some(element),
         Err(error) => panic!("{error}"),
     }
+}
+
+#[test]
+fn an_answer_may_pass_as_a_whole() {
+    let reference = Tensor::from_slice([4], &[3.0f32, 4.0, 0.0, 0.0]).unwrap();
+    let mut golden = golden_of(Reference::sample(reference.view(), 4));
+    golden.tolerance = Tolerance { absolute: 0.0, relative: 0.0, norm: 0.1 };
+    let decoded = Golden::decode(&golden.encode()).unwrap();
+    assert_eq!(decoded, golden, "version 2 has a norm");
+    let passes = |values: &[f32]| {
+        let answer = Tensor::from_slice([4], values).unwrap();
+        golden::check(&Fixed(vec![answer]), &graph_with_output(), &decoded, &RunBudget::default()).is_ok()
+    };
+    assert!(passes(&[3.0, 4.0, 0.0, 0.49]), "a tenth of the norm, which is 5");
+    assert!(!passes(&[3.0, 4.0, 0.0, 0.51]));
+    assert!(!passes(&[3.0, 4.0, 0.0, f32::NAN]));
+    assert!(!passes(&[f32::INFINITY, 4.0, 0.0, 0.0]));
+    let integers = Reference::sample(Tensor::from_slice([2], &[100i32, 100]).unwrap().view(), 2);
+    golden.cases[0].outputs = vec![integers];
+    let near = Tensor::from_slice([2], &[100i32, 101]).unwrap();
+    let checked = golden::check(&Fixed(vec![near]), &graph_with_output(), &golden, &RunBudget::default());
+    assert!(checked.is_err(), "integers are equal or not");
 }
 
 #[test]
@@ -217,7 +239,17 @@ fn the_golden_section_survives_the_wire_and_hostile_bytes_do_not() {
         change(&mut changed);
         Golden::decode(&changed.encode())
     };
-    let cases: [(&str, Result<Golden, GoldenError>, Code); 6] = [
+    let without_norm = |version: u16| {
+        // In version 2 a norm of 0 stands where version 1 has nothing.
+        let mut bytes = golden.encode();
+        bytes.splice(0..2, version.to_le_bytes());
+        bytes.splice(10..10, [0; 4]);
+        Golden::decode(&bytes)
+    };
+    let cases: [(&str, Result<Golden, GoldenError>, Code); 9] = [
+        ("infinite norm", with(&|g| g.tolerance.norm = f32::INFINITY), Code::Corrupt),
+        ("norm of 0", without_norm(2), Code::Corrupt),
+        ("another version", without_norm(3), Code::UnsupportedVersion),
         ("NaN tolerance", with(&|g| g.tolerance.absolute = f32::NAN), Code::Corrupt),
         ("negative tolerance", with(&|g| g.tolerance.relative = -1.0), Code::Corrupt),
         ("stride 0", with(&|g| g.cases[0].outputs[0].stride = 0), Code::Corrupt),

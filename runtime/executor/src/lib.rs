@@ -27,7 +27,6 @@
 
 #![forbid(unsafe_code)]
 
-mod contrib;
 mod fused;
 mod import;
 mod ir;
@@ -100,7 +99,8 @@ impl Executor {
     /// # Errors
     /// Those of [`Engine::prepare`].
     pub fn compile(&self, program: &Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
-        let (graph, pool) = (expanded(&program.graph)?, self.pool.as_ref());
+        supported(&program.graph)?;
+        let (graph, pool) = (program.graph.clone(), self.pool.as_ref());
         ExecutorPrepared::new(&graph, self.kernels, pool, budget, |more| Weights::of(program, more))
     }
 
@@ -110,7 +110,8 @@ impl Executor {
     /// # Errors
     /// Those of [`Engine::prepare`].
     pub fn compile_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<ExecutorPrepared, EngineError> {
-        let (graph, pool) = (expanded(&program.graph)?, self.pool.as_ref());
+        supported(&program.graph)?;
+        let (graph, pool) = (program.graph.clone(), self.pool.as_ref());
         ExecutorPrepared::new(&graph, self.kernels, pool, budget, |more| Weights::take(program, more))
     }
 }
@@ -122,11 +123,8 @@ impl fmt::Debug for Executor {
     }
 }
 
-/// The graph in operators that run.
-fn expanded(graph: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
-    let graph = contrib::expand(graph).map_or_else(|| graph.clone(), Arc::new);
-    supports::check(&graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })?;
-    Ok(graph)
+fn supported(graph: &Graph) -> Result<(), EngineError> {
+    supports::check(graph).map_err(|nodes| EngineError::Unsupported { engine: NAME, nodes })
 }
 
 impl Default for Executor {
@@ -141,10 +139,7 @@ impl Engine for Executor {
     }
 
     fn supports(&self, graph: &Graph) -> Result<(), Vec<Unsupported>> {
-        match contrib::expand(graph) {
-            Some(graph) => supports::check(&graph),
-            None => supports::check(graph),
-        }
+        supports::check(graph)
     }
 
     fn prepare(&self, program: &Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {

@@ -68,7 +68,7 @@ fn golden(input: &[f32], answer: &[f32]) -> Golden {
         inputs: vec![Stored::new(floats(input).view())],
         outputs: vec![Reference::sample(floats(answer).view(), 100)],
     };
-    Golden { tolerance: Tolerance { absolute: 1e-3, relative: 0.0 }, cases: vec![case] }
+    Golden { tolerance: Tolerance { absolute: 1e-3, relative: 0.0, norm: 0.0 }, cases: vec![case] }
 }
 
 /// An unsigned bundle.

@@ -46,7 +46,7 @@ pub fn real(name: &str) -> Subject {
         name: name.to_owned(),
         bundle: signed(&target).unwrap_or_else(|error| panic!("{name}: {error}")),
         key: publisher().public_key().clone(),
-        tolerance: Tolerance { absolute: 1e-4, relative: 1e-3 },
+        tolerance: Tolerance { absolute: 1e-4, relative: 1e-3, norm: 0.0 },
         cases,
     }
 }
@@ -64,7 +64,7 @@ fn subject(name: &str, model: &Onnx, cases: Vec<Case>) -> Subject {
         name: name.to_owned(),
         bundle: signed(&target).unwrap_or_else(|error| panic!("{name}: {error}")),
         key: publisher().public_key().clone(),
-        tolerance: Tolerance { absolute: 0.0, relative: 0.0 },
+        tolerance: Tolerance { absolute: 0.0, relative: 0.0, norm: 0.0 },
         cases,
     }
 }

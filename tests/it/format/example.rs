@@ -94,7 +94,7 @@ pub fn small() -> Parts {
         ),
         graph,
         golden: Golden {
-            tolerance: Tolerance { absolute: 0.0, relative: 0.0 },
+            tolerance: Tolerance { absolute: 0.0, relative: 0.0, norm: 0.0 },
             cases: vec![Case {
                 name: "0".to_owned(),
                 inputs: vec![Stored { dtype: DType::F32, shape: vec![1, 2], bytes: floats(&[1.0, 2.0]) }],
@@ -205,7 +205,7 @@ pub fn everything() -> Parts {
         manifest: manifest("everything", vec![x], vec![y, all]),
         graph,
         golden: Golden {
-            tolerance: Tolerance { absolute: 1e-4, relative: 1e-3 },
+            tolerance: Tolerance { absolute: 1e-4, relative: 1e-3, norm: 0.0 },
             cases: vec![Case {
                 name: "every type".to_owned(),
                 inputs: DType::ALL.iter().map(input).collect(),

@@ -30,11 +30,12 @@ def refuse(code, why):
 class Decoder:
     """Section 1.2."""
 
-    def __init__(self, content, version):
+    def __init__(self, content, versions):
         self.content, self.at = content, 0
         found = struct.unpack("<H", self.take(2))[0]
-        if found != version:
+        if found not in versions:
             refuse("E_UNSUPPORTED_VERSION", f"version {found}")
+        self.version = found
 
     def end(self):
         if self.at != len(self.content):
@@ -219,8 +220,9 @@ class Golden(Decoder):
     """Section 6.5."""
 
     def golden(self):
+        norm = self.f32 if self.version > 1 else lambda: 0.0
         return self.struct(
-            tolerance=lambda: self.struct(absolute=self.f32, relative=self.f32),
+            tolerance=lambda: self.struct(absolute=self.f32, relative=self.f32, norm=norm),
             cases=lambda: self.list(self.case))
 
     def case(self):
@@ -420,9 +422,9 @@ def read(folder):
     while (folder / f"weights/{len(sections)}").exists():
         sections.append(file(f"weights/{len(sections)}"))
     answer = {}
-    for name, decoder, version in [("manifest", Manifest, 1), ("graph", Graph, 1), ("golden", Golden, 1), ("labels", Labels, 1)]:
+    for name, decoder, versions in [("manifest", Manifest, [1]), ("graph", Graph, [1]), ("golden", Golden, [1, 2]), ("labels", Labels, [1])]:
         if (folder / name).exists():
-            opened = decoder(file(name), version)
+            opened = decoder(file(name), versions)
             answer[name] = getattr(opened, name)()
             opened.end()
     if len(file("graph")) > LIMITS["bytes"]:

@@ -115,7 +115,7 @@ pub fn numbers(tensor: &Tensor) -> Vec<f64> {
 
 #[test]
 fn comparing_finds_every_kind_of_difference() {
-    let tolerance = Tolerance { absolute: 0.1, relative: 0.0 };
+    let tolerance = Tolerance { absolute: 0.1, relative: 0.0, norm: 0.0 };
     let f32s = |values: &[f32]| Tensor::from_slice([values.len()], values).unwrap();
     let nan = f32::NAN;
     let inf = f32::INFINITY;

@@ -67,8 +67,10 @@ const ALONG_AXIS: &[&str] = &[
 ];
 
 fn rule(view: &View<'_>) -> Outcome {
-    if !view.node.domain.is_empty() {
-        return Ok(Vec::new());
+    match (view.node.domain.as_str(), view.node.op.as_str()) {
+        ("", _) => {}
+        ("com.microsoft", "MatMulNBits") => return Ok(product::matmul_nbits(view)),
+        _ => return Ok(Vec::new()),
     }
     if let (Some(Attribute::Int(value)), Some(shape)) = (view.node.attribute("axis"), view.shape(0))
         && ALONG_AXIS.contains(&view.node.op.as_str())

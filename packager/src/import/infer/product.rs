@@ -4,7 +4,8 @@ use super::elementwise::broadcast_shapes;
 use super::{Outcome, Size, View, fixed, known, typed};
 use crate::import::error::Why;
 use crate::import::model::Attributes;
-use pannier_graph::DType;
+use crate::import::model::Type;
+use pannier_graph::{DType, Dim};
 
 pub(super) fn rule(view: &View<'_>) -> Option<Outcome> {
     Some(match view.node.op.as_str() {
@@ -37,6 +38,16 @@ fn product(view: &View<'_>, a: usize, b: usize, dtype: Option<DType>) -> Outcome
         shape.push(columns.clone());
     }
     Ok(vec![typed(dtype, Some(shape))])
+}
+
+/// `MatMulNBits`: the first operand with `N` columns.
+pub(super) fn matmul_nbits(view: &View<'_>) -> Vec<Type> {
+    let columns = view.node.int("N").and_then(|columns| u64::try_from(columns).ok());
+    let shape = view.shape(0).map(|shape| {
+        let rows = shape.get(..shape.len().saturating_sub(1)).unwrap_or_default();
+        rows.iter().cloned().chain([columns.map(Dim::Fixed)]).collect()
+    });
+    vec![typed(view.dtype(0), shape)]
 }
 
 fn gemm(view: &View<'_>) -> Outcome {

@@ -12,9 +12,17 @@ use std::sync::Arc;
 /// A constant of this size is folded even if what it is computed from is smaller.
 const SMALL_BYTES: u64 = 4 << 10;
 
-/// Operators that give another answer every time.
-const RANDOM: &[&str] =
-    &["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
+/// Operators that are not evaluated here: those that give another answer every time; and `DequantizeLinear`, by which engines know
+/// what they can compute with integers.
+const KEPT: &[&str] = &[
+    "Bernoulli",
+    "DequantizeLinear",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+];
 
 /// Nodes that the engine could not evaluate, by their first output: they are not tried again.
 pub(super) type Failed = BTreeSet<ValueId>;
@@ -69,7 +77,7 @@ fn by_engine(model: &Model, node: &Node, engine: &dyn Engine, failed: &mut Faile
     let constant = node.inputs.iter().flatten().all(|value| model.constants.contains_key(value));
     let nested = node.attributes.iter().any(|(_, attribute)| matches!(attribute, Attribute::Body(_)));
     let first = output(node, 0).or_else(|| node.outputs.iter().flatten().next().copied())?;
-    if !constant || nested || RANDOM.contains(&node.op.as_str()) || failed.contains(&first) {
+    if !constant || nested || KEPT.contains(&node.op.as_str()) || failed.contains(&first) {
         return None;
     }
     let inputs = node.inputs.iter().flatten().filter_map(|value| model.constants.get(value));

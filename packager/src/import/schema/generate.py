@@ -1,9 +1,10 @@
-"""Writes table.rs beside this file from the operator schemas of the `onnx` package (1.20.1)."""
+"""Writes table.rs beside this file from the operator schemas of the packages `onnx` (1.20.1) and `onnxruntime` (1.31.0)."""
 
 import collections
 import pathlib
 
 import onnx
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime
 
 TYPES = {
     "INT": "int",
@@ -16,6 +17,12 @@ TYPES = {
     "STRINGS": "strings",
 }
 VARIADIC = 2**31 - 1
+# Operators of com.microsoft that `contrib` reads.
+CONTRIBUTED = """
+Attention BiasGelu DynamicQuantizeMatMul EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul Gelu MatMulIntegerToFloat
+MatMulNBits MultiHeadAttention QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
+QLinearSigmoid QLinearSoftmax QuickGelu SkipLayerNormalization
+""".split()
 
 
 def count(largest: int) -> int:
@@ -50,12 +57,15 @@ def main() -> None:
     for schema in onnx.defs.get_all_schemas_with_history():
         if schema.domain in ("", "ai.onnx.ml"):
             operators[(schema.domain, schema.name)].append(schema)
+    for schema in onnxruntime.get_all_operator_schema():
+        if schema.domain == "com.microsoft" and schema.name in CONTRIBUTED:
+            operators[(schema.domain, schema.name)].append(schema)
     lines = []
     for key in sorted(operators):
         lines.append(line(sorted(operators[key], key=lambda schema: schema.since_version)))
     text = "\n".join(lines)
     pathlib.Path(__file__).with_name("table.rs").write_text(
-        "//! Every operator of the ONNX standard. Written by `generate.py`; do not edit.\n\n"
+        "//! Every operator of the ONNX standard, and those of `com.microsoft` that are read. Written by `generate.py`; do not edit.\n\n"
         "use super::{Operator, operator};\n\n"
         "/// Sorted by domain and name.\n"
         "#[rustfmt::skip]\n"

@@ -1,4 +1,4 @@
-//! Every operator of the ONNX standard. Written by `generate.py`; do not edit.
+//! Every operator of the ONNX standard, and those of `com.microsoft` that are read. Written by `generate.py`; do not edit.
 
 use super::{Operator, operator};
 
@@ -222,4 +222,27 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("ai.onnx.ml", "TreeEnsembleClassifier", &[1, 3, 5], true, (1, 1), (2, 2), "base_values:floats base_values_as_tensor:tensor class_ids:ints class_nodeids:ints class_treeids:ints class_weights:floats class_weights_as_tensor:tensor classlabels_int64s:ints classlabels_strings:strings nodes_falsenodeids:ints nodes_featureids:ints nodes_hitrates:floats nodes_hitrates_as_tensor:tensor nodes_missing_value_tracks_true:ints nodes_modes:strings nodes_nodeids:ints nodes_treeids:ints nodes_truenodeids:ints nodes_values:floats nodes_values_as_tensor:tensor post_transform:string"),
     operator("ai.onnx.ml", "TreeEnsembleRegressor", &[1, 3, 5], true, (1, 1), (1, 1), "aggregate_function:string base_values:floats base_values_as_tensor:tensor n_targets:int nodes_falsenodeids:ints nodes_featureids:ints nodes_hitrates:floats nodes_hitrates_as_tensor:tensor nodes_missing_value_tracks_true:ints nodes_modes:strings nodes_nodeids:ints nodes_treeids:ints nodes_truenodeids:ints nodes_values:floats nodes_values_as_tensor:tensor post_transform:string target_ids:ints target_nodeids:ints target_treeids:ints target_weights:floats target_weights_as_tensor:tensor"),
     operator("ai.onnx.ml", "ZipMap", &[1], false, (1, 1), (1, 1), "classlabels_int64s:ints classlabels_strings:strings"),
+    operator("com.microsoft", "Attention", &[1], false, (2, 7), (1, 2), "do_rotary:int mask_filter_value:float num_heads:int! past_present_share_buffer:int qkv_hidden_sizes:ints rotary_embedding_dim:int scale:float unidirectional:int"),
+    operator("com.microsoft", "BiasGelu", &[1], false, (2, 2), (1, 1), ""),
+    operator("com.microsoft", "DynamicQuantizeMatMul", &[1], false, (3, 5), (1, 1), ""),
+    operator("com.microsoft", "EmbedLayerNormalization", &[1], false, (1, 9), (1, 3), "epsilon:float mask_index_type:int"),
+    operator("com.microsoft", "FastGelu", &[1], false, (1, 2), (1, 1), ""),
+    operator("com.microsoft", "FusedConv", &[1], false, (2, 4), (1, 1), "activation:string activation_params:floats auto_pad:string dilations:ints group:int kernel_shape:ints pads:ints strides:ints"),
+    operator("com.microsoft", "FusedGemm", &[1], false, (2, 3), (1, 1), "activation:string activation_alpha:float activation_beta:float activation_gamma:float alpha:float beta:float transA:int transB:int"),
+    operator("com.microsoft", "FusedMatMul", &[1], false, (2, 2), (1, 1), "alpha:float transA:int transB:int transBatchA:int transBatchB:int"),
+    operator("com.microsoft", "Gelu", &[1], false, (1, 1), (1, 1), ""),
+    operator("com.microsoft", "MatMulIntegerToFloat", &[1], false, (4, 7), (1, 1), ""),
+    operator("com.microsoft", "MatMulNBits", &[1], false, (3, 6), (1, 1), "K:int! N:int! accuracy_level:int bits:int block_size:int! weight_prepacked:int"),
+    operator("com.microsoft", "MultiHeadAttention", &[1], false, (1, 10), (1, 4), "mask_filter_value:float num_heads:int! scale:float unidirectional:int"),
+    operator("com.microsoft", "QGemm", &[1], false, (6, 9), (1, 1), "alpha:float transA:int transB:int"),
+    operator("com.microsoft", "QLinearAdd", &[1], false, (2, 8), (1, 1), ""),
+    operator("com.microsoft", "QLinearAveragePool", &[1], false, (2, 5), (1, 1), "auto_pad:string ceil_mode:int channels_last:int count_include_pad:int kernel_shape:ints! pads:ints strides:ints"),
+    operator("com.microsoft", "QLinearConcat", &[1], false, (2, 255), (1, 1), "axis:int!"),
+    operator("com.microsoft", "QLinearGlobalAveragePool", &[1], false, (5, 5), (1, 1), "channels_last:int"),
+    operator("com.microsoft", "QLinearLeakyRelu", &[1], false, (2, 5), (1, 1), "alpha:float"),
+    operator("com.microsoft", "QLinearMul", &[1], false, (2, 8), (1, 1), ""),
+    operator("com.microsoft", "QLinearSigmoid", &[1], false, (2, 5), (1, 1), ""),
+    operator("com.microsoft", "QLinearSoftmax", &[1], false, (2, 5), (1, 1), "axis:int opset:int!"),
+    operator("com.microsoft", "QuickGelu", &[1], false, (1, 1), (1, 1), "alpha:float"),
+    operator("com.microsoft", "SkipLayerNormalization", &[1], false, (3, 5), (1, 4), "epsilon:float"),
 ];

@@ -368,7 +368,7 @@ static TABLE: &[(&str, Build)] = &[
     ("Xor", elementwise::binary),
 ];
 
-/// Operators of the domain `com.microsoft` that are no several of the standard ([`contrib`](crate::contrib)), sorted by name.
+/// Operators of the domain `com.microsoft`, sorted by name: those that importers do not write as several of the standard.
 static MICROSOFT: &[(&str, Build)] = &[("MatMulNBits", matmul_nbits::matmul_nbits)];
 
 /// Makes the operator of a node.

@@ -34,7 +34,7 @@ pub const MEMORY_BYTES: u64 = 1 << 30;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The `onnx` package's own tolerance (`onnx.backend.test.loader`).
-const TOLERANCE: Tolerance = Tolerance { absolute: 1e-7, relative: 1e-3 };
+const TOLERANCE: Tolerance = Tolerance { absolute: 1e-7, relative: 1e-3, norm: 0.0 };
 
 /// Wider absolute tolerances, by the beginning of the test's name.
 const WIDER: &[(&str, f32)] = &[

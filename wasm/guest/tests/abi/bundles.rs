@@ -98,7 +98,7 @@ fn golden(answer: f32) -> Golden {
         inputs: vec![Stored::new(tensor(1.0).view())],
         outputs: vec![Reference::sample(tensor(answer).view(), 100)],
     };
-    Golden { tolerance: Tolerance { absolute: 1e-3, relative: 0.0 }, cases: vec![case] }
+    Golden { tolerance: Tolerance { absolute: 1e-3, relative: 0.0, norm: 0.0 }, cases: vec![case] }
 }
 
 fn section(name: &str, bytes: Vec<u8>) -> SectionContent<'static> {

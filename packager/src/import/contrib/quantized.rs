@@ -1,5 +1,5 @@
 //! Operators on 8-bit integers: numbers are made of them, computed with, and become integers again. Which of that can be done
-//! with the integers themselves is for a pass to find.
+//! with the integers themselves is for an engine to find.
 
 use super::Call;
 use pannier_graph::{Attribute, ValueId};
@@ -44,8 +44,9 @@ pub(super) fn conv(call: &mut Call<'_>) -> Option<ValueId> {
 
 /// `QLinearMatMul`, of constant weights.
 pub(super) fn matmul(call: &mut Call<'_>) -> Option<ValueId> {
-    let matrix = call.weight_shape(3)?.len() == 2;
-    if !matrix || !(1..8).all(|index| call.is_constant(index)) || call.weight_shape(1)?.iter().any(|size| *size != 1) {
+    let matrix = call.constant_shape(3)?.len() == 2;
+    if !matrix || !(1..8).all(|index| call.is_constant(index)) || call.constant_shape(1)?.iter().any(|size| *size != 1)
+    {
         return None;
     }
     let (a, b) = (call.numbers(0)?, call.weights([3, 4, 5], 1)?);
@@ -75,7 +76,10 @@ pub(super) fn binary(call: &mut Call<'_>) -> Option<ValueId> {
 
 /// Operators of one tensor: `QLinearSigmoid` and others.
 pub(super) fn unary(call: &mut Call<'_>) -> Option<ValueId> {
-    if call.int("channels_last", 0) != 0 || call.int("opset", 13) < 13 {
+    // Before opset 13, softmax was over all axes from `axis` on.
+    let axis = call.int("axis", -1);
+    let last = axis == -1 || call.rank(0).is_some_and(|rank| axis == rank as i64 - 1);
+    if call.int("channels_last", 0) != 0 || (call.int("opset", 13) < 13 && !last) {
         return None;
     }
     let op = call.node.op.strip_prefix("QLinear")?;
@@ -95,10 +99,8 @@ pub(super) fn concat(call: &mut Call<'_>) -> Option<ValueId> {
 /// `DynamicQuantizeMatMul`: `A, B, scale of B, zero point of B, bias`.
 pub(super) fn dynamic_matmul(call: &mut Call<'_>) -> Option<ValueId> {
     let a = call.input(0)?;
-    let q = call.op("DynamicQuantizeLinear", &[a], &[]);
-    let [scale, zero] = [call.value(), call.value()];
-    call.nodes.last_mut()?.outputs.extend([Some(scale), Some(zero)]);
-    let a = call.op("DequantizeLinear", &[q, scale, zero], &[]);
+    let quantized = call.emit_with_outputs("DynamicQuantizeLinear", &[Some(a)], 3, Vec::new());
+    let a = call.op("DequantizeLinear", &quantized, &[]);
     let b = call.weights([1, 2, 3], 1)?;
     scaled(call, a, b, 4)
 }

@@ -1,7 +1,9 @@
 //! Fused operators on numbers: activations, normalisations, attention.
 
 use super::Call;
-use pannier_graph::{Attribute, ValueId};
+use crate::import::emit::node;
+use crate::import::model::output;
+use pannier_graph::{Attribute, DType, Literal, ValueId};
 
 const TANH: &[u8] = b"tanh";
 
@@ -98,8 +100,7 @@ pub(super) fn fused_matmul(call: &mut Call<'_>) -> Option<ValueId> {
         if call.int(name, 0) == 0 {
             continue;
         }
-        let known = call.known.ranks.get(&operands[index]).copied();
-        let rank = call.weight_shape(index).map(<[u64]>::len).or(known).filter(|rank| *rank >= 2)? as i64;
+        let rank = call.rank(index).filter(|rank| *rank >= 2)? as i64;
         let order: Vec<i64> = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
         operands[index] = call.op("Transpose", &[operands[index]], &[("perm", Attribute::Ints(order))]);
     }
@@ -128,6 +129,9 @@ fn layer_norm(call: &mut Call<'_>, x: ValueId, gamma: ValueId, beta: usize, epsi
 pub(super) fn embed_layer_norm(call: &mut Call<'_>) -> Option<ValueId> {
     let (ids, words, positions, gamma) = (call.input(0)?, call.input(2)?, call.input(3)?, call.input(5)?);
     let epsilon = call.float("epsilon", 1e-12);
+    if let Some(lengths) = output(call.node, 1) {
+        lengths_of(call, ids, lengths);
+    }
     let mut sum = call.op("Gather", &[words, ids], &[]);
     let position = match call.input(8) {
         Some(places) => call.op("Gather", &[positions, places], &[]),
@@ -145,6 +149,22 @@ pub(super) fn embed_layer_norm(call: &mut Call<'_>) -> Option<ValueId> {
     Some(layer_norm(call, sum, gamma, 6, epsilon))
 }
 
+/// How many positions of each sequence count, `[batch]`: zero without a mask.
+fn lengths_of(call: &mut Call<'_>, ids: ValueId, result: ValueId) {
+    let written = match call.input(7) {
+        Some(mask) => {
+            let axis = call.ints(&[1]);
+            node("ReduceSum", vec![Some(mask), Some(axis)], vec![Some(result)], [("keepdims", Attribute::Int(0))])
+        }
+        None => {
+            let batch = call.op("Shape", &[ids], &[("end", Attribute::Int(1))]);
+            let zero = Literal { dtype: DType::I32, shape: vec![1], bytes: vec![0; 4] };
+            node("ConstantOfShape", vec![Some(batch)], vec![Some(result)], [("value", Attribute::Tensor(zero))])
+        }
+    };
+    call.emit.push(written);
+}
+
 /// Attention over queries, keys and values of one projection. Masks are those of a whole batch: 1 where a position counts.
 pub(super) fn attention(call: &mut Call<'_>) -> Option<ValueId> {
     let unusual =
@@ -157,12 +177,12 @@ pub(super) fn attention(call: &mut Call<'_>) -> Option<ValueId> {
         return None;
     }
     let mask = match call.input(3) {
-        Some(mask) if call.known.ranks.get(&mask) == Some(&2) => Some(mask),
+        Some(mask) if call.rank(3) == Some(2) => Some(mask),
         Some(_) => return None,
         None => None,
     };
     let (x, w) = (call.input(0)?, call.input(1)?);
-    let width = i64::try_from(*call.weight_shape(1)?.get(1)?).ok()? / 3;
+    let width = i64::try_from(*call.constant_shape(1)?.get(1)?).ok()? / 3;
     let y = call.op("MatMul", &[x, w], &[]);
     let y = call.plus(y, 2);
     let mut part = |index: i64| {
@@ -178,13 +198,12 @@ pub(super) fn attention(call: &mut Call<'_>) -> Option<ValueId> {
 /// Attention over queries, keys and values that are there already: each `[batch, positions, heads * size]`.
 pub(super) fn multi_head_attention(call: &mut Call<'_>) -> Option<ValueId> {
     let absent = [3, 6, 7, 8, 9].into_iter().all(|index| call.input(index).is_none());
-    let flat =
-        |index: usize| call.input(index).and_then(|value| call.known.ranks.get(&value)).is_none_or(|rank| *rank == 3);
+    let flat = |index: usize| call.rank(index).is_none_or(|rank| rank == 3);
     if !absent || !(0..3).all(flat) || call.int("unidirectional", 0) != 0 {
         return None;
     }
     let mask = match call.input(4) {
-        Some(mask) if call.known.ranks.get(&mask) == Some(&2) => Some(mask),
+        Some(mask) if call.rank(4) == Some(2) => Some(mask),
         Some(_) => return None,
         None => None,
     };
