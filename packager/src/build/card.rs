@@ -67,8 +67,8 @@ fn evaluation(accuracy: &Accuracy) -> String {
     if accuracy.compared > 0 {
         let close = accuracy.compared - accuracy.failed_cases();
         text.push_str(&format!(
-            "{close} of {} cases answer as the reference does, within 1e-4 + 1e-3 × |reference|.",
-            accuracy.compared
+            "{close} of {} cases answer as the reference does, within {}.",
+            accuracy.compared, accuracy.tolerance
         ));
     }
     if let Some(right) = accuracy.right {

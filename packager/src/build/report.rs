@@ -196,9 +196,10 @@ fn accuracy_text(accuracy: &Accuracy) -> String {
     match accuracy.compared {
         0 => lines.push(format!("{cases} run, no reference answers to compare with")),
         compared => lines.push(format!(
-            "{} of {} within 1e-4 + 1e-3 |reference|, largest difference {:.1e}",
+            "{} of {} within {}, largest difference {:.1e}",
             compared - accuracy.failed_cases(),
             units::plural(compared as u64, "case"),
+            accuracy.tolerance,
             accuracy.max_difference,
         )),
     }

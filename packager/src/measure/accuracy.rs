@@ -20,6 +20,9 @@ pub struct Accuracy {
     pub max_difference: f64,
     /// Largest difference as a share of what is allowed there; at most 1 passes.
     pub max_of_tolerance: f64,
+    /// What counts as the reference's answer.
+    #[serde(skip)]
+    pub tolerance: Tolerance,
     /// Answers outside the tolerance.
     pub failures: Vec<Failure>,
     /// Right answers, where cases have labels and an output says something that a label can be compared with.
@@ -81,7 +84,7 @@ pub fn evaluate<E: From<ContentError>>(
     mut progress: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Accuracy, E> {
     let reading = Reading { labels, top: 1, scale: (1.0, 1.0) };
-    let mut accuracy = Accuracy { cases: cases.len(), ..Accuracy::default() };
+    let mut accuracy = Accuracy { cases: cases.len(), tolerance, ..Accuracy::default() };
     let mut right = Right::default();
     let mut times = Vec::with_capacity(cases.len());
     for index in 0..cases.len() {
@@ -89,7 +92,7 @@ pub fn evaluate<E: From<ContentError>>(
         let start = Instant::now();
         let answers = run(&case)?;
         times.push(start.elapsed());
-        accuracy.compare_case(&case, outputs, &answers, tolerance);
+        accuracy.compare_case(&case, outputs, &answers);
         right.count(&case, outputs, &answers, &reading)?;
         progress(index + 1)?;
     }
@@ -111,7 +114,7 @@ impl Accuracy {
         cases.len()
     }
 
-    fn compare_case(&mut self, case: &Case, outputs: &[Port], answers: &[Tensor], tolerance: Tolerance) {
+    fn compare_case(&mut self, case: &Case, outputs: &[Port], answers: &[Tensor]) {
         if case.outputs.is_empty() {
             return;
         }
@@ -125,7 +128,7 @@ impl Accuracy {
                 fail("there is no such output".to_owned());
                 continue;
             };
-            match compare(found, reference, tolerance) {
+            match compare(found, reference, self.tolerance) {
                 Err(reason) => fail(reason),
                 Ok(worst) => {
                     if !worst.is_close() {

@@ -9,9 +9,9 @@ use pannier_graph::{Graph, Node};
 /// exponentials differently; measured on real inputs of five published models, they stay within a tenth of this.
 pub const TOLERANCE: Tolerance = Tolerance { absolute: 1e-4, relative: 1e-3, norm: 0.0 };
 
-/// The same for a program that rounds to a few bits on its way. Measured on models that ONNX Runtime's tools quantized: ONNX Runtime with
-/// and without its optimiser differs by a norm of 0.03, and single elements by half of what there is.
-const QUANTIZED: Tolerance = Tolerance { absolute: 1e-2, relative: 1e-2, norm: 0.1 };
+/// The same for a program that rounds to a few bits on its way, where the last digit of an input may move the answer by much: see
+/// docs/adr/012-tolerance-of-self-tests.md.
+const QUANTIZED: Tolerance = Tolerance { absolute: 1e-2, relative: 1e-2, norm: 0.25 };
 
 /// What counts as the same answer of a program.
 pub fn tolerance(graph: &Graph) -> Tolerance {

@@ -176,6 +176,7 @@ fn golden<S: pannier_bundle::Source>(bundle: &Verified<S>) -> Result<Option<Gold
         cases: golden.cases.into_iter().map(|case| case.name).collect(),
         absolute: golden.tolerance.absolute,
         relative: golden.tolerance.relative,
+        norm: golden.tolerance.norm,
         result: None,
     }))
 }

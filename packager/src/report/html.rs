@@ -292,7 +292,7 @@ fn running(report: &Inspection) -> String {
         None => field("golden cases", "none".to_owned()),
         Some(golden) => {
             field("golden cases", escaped(&golden.cases.join(", ")));
-            field("tolerance", format!("{:e} + {:e} &times; |reference|", golden.absolute, golden.relative));
+            field("tolerance", golden.tolerance().to_string());
             field("result", golden_result(golden));
         }
     }

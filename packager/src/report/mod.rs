@@ -13,6 +13,7 @@ pub use plan::{PlanReport, plan, screen as plan_screen};
 pub use text::screen;
 
 use crate::commands::signatures::SignerEntry;
+use pannier_engine::golden::Tolerance;
 use serde::Serialize;
 
 /// `pannier.dev/inspect/v1`
@@ -227,8 +228,17 @@ pub struct GoldenSummary {
     pub absolute: f32,
     /// Relative part of the tolerance.
     pub relative: f32,
+    /// Tolerance of an answer as a whole; 0: there is none.
+    pub norm: f32,
     /// What came out on this machine; `null` where they were not run, because nobody is trusted.
     pub result: Option<GoldenResult>,
+}
+
+impl GoldenSummary {
+    /// What counts as the same answer.
+    pub fn tolerance(&self) -> Tolerance {
+        Tolerance { absolute: self.absolute, relative: self.relative, norm: self.norm }
+    }
 }
 
 /// What came out on this machine.

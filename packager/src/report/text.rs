@@ -162,7 +162,7 @@ fn graph_line(graph: &GraphSummary, opset: u32) -> String {
 fn golden_line(golden: Option<&GoldenSummary>, verdict: TrustVerdict) -> String {
     let Some(golden) = golden else { return "no cases".to_owned() };
     let cases = units::plural(golden.cases.len() as u64, "case");
-    let tolerance = format!("within {:e} + {:e} |reference|", golden.absolute, golden.relative);
+    let tolerance = format!("within {}", golden.tolerance());
     match (&golden.result, verdict) {
         (Some(result), _) if result.passed => format!(
             "{cases} {} on {}: largest difference {}, {tolerance}",

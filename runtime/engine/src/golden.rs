@@ -9,6 +9,7 @@ use pannier_bundle::manifest::DType;
 use pannier_bundle::{Code, DecodeError, decode_versioned, encode_versioned};
 use pannier_graph::Graph;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Content of the `golden` section.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +32,17 @@ pub struct Tolerance {
     /// Of the whole answer; 0: only elements count. For programs that round to a few bits on their way: a last digit decides how a number is
     /// rounded, and what follows differs by a whole step.
     pub norm: f32,
+}
+
+/// `1e-4 + 1e-3 |reference|`, and the norm where there is one.
+impl fmt::Display for Tolerance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:e} + {:e} |reference|", self.absolute, self.relative)?;
+        if self.norm > 0.0 {
+            write!(f, " or a norm of {} ||reference||", self.norm)?;
+        }
+        Ok(())
+    }
 }
 
 /// On the wire since version 1: [`Golden`] without a norm.
