@@ -1,6 +1,6 @@
 // Answers the conformance suite's row `browser`: one question a line on standard input, one answer a line on standard output.
 //
-//   {"open": {"bundle": NAME, "key": PEM}}                      {"session": NUMBER}
+//   {"open": {"bundle": NAME, "key": PEM}}                      {"session": NUMBER, "engine": NAME}
 //   {"run": {"session": NUMBER, "inputs": TENSORS}}             {"outputs": TENSORS}
 //   {"close": {"session": NUMBER}}                              {}
 //
@@ -21,7 +21,7 @@ const answers = {
   open: ({ bundle, key }) =>
     call(page, "Session", async ({ Session }, { bundle, key }) => {
       const session = await Session.create(`/fixtures/${bundle}`, { trust: { keys: key } });
-      return { session: globalThis.sessions.push(session) - 1 };
+      return { session: globalThis.sessions.push(session) - 1, engine: (await session.report()).engine };
     }, { bundle, key }),
 
   run: (question) =>

@@ -20,7 +20,7 @@ impl Runner for InBrowser {
         let name = "bundle.pannier";
         std::fs::write(chromium.folder.path().join(name), bundle).map_err(|error| error.to_string())?;
         let answer = chromium.ask(&json!({ "open": { "bundle": name, "key": key.to_pem() } }))?;
-        let engine = answer["engine"].as_str().unwrap_or_default().to_owned();
+        let engine = answer["engine"].as_str().ok_or_else(|| format!("no engine: {answer}"))?.to_owned();
         Ok(Box::new(InPage { session: answer["session"].clone(), engine }))
     }
 }
