@@ -24,6 +24,7 @@ pub mod measure;
 pub mod output;
 pub mod printer;
 pub mod program;
+pub mod quantize;
 pub mod report;
 pub mod schemas;
 pub mod secret;

@@ -1,0 +1,30 @@
+//! Quantization and pruning: from a program of binary32 weights to a smaller and faster one.
+//!
+//! [`layers`] finds what can be quantized, a [`Recipe`] says how, [`calibrate::collect`] watches the program on real
+//! inputs, and [`apply`] writes the quantized program with a record of every tensor that it changed. Nothing here judges
+//! accuracy: which recipe keeps a stated loss is for the caller to measure.
+//!
+//! Two forms come out, both of them plain ONNX. A *weight-only* scheme changes how a weight is stored; engines decode it
+//! when they load the program. 8-bit *activations* are written as `QuantizeLinear` and `DequantizeLinear` (static) or as
+//! `DynamicQuantizeLinear` around the layers that are to compute with integers.
+//!
+//! The same program, recipe and calibration inputs give the same bytes, whatever the machine: sums are binary64 in a fixed
+//! order, nothing is kept in hash maps, ties go to the lower index.
+
+mod apply;
+pub mod calibrate;
+mod codes;
+mod edit;
+mod error;
+mod layers;
+mod recipe;
+mod weights;
+
+pub use apply::{Applied, Role, Scales, TensorRecord, apply};
+pub use calibrate::{Calibration, Observe};
+pub use error::{CalibrationWhy, QuantizeError};
+pub use layers::{Layer, is_quantized, layers};
+pub use recipe::{Activations, LayerScheme, Prune, RangeEstimator, Recipe, Rounding};
+
+/// Told how much of a step is done, and how much there is.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
