@@ -1,12 +1,14 @@
 //! From a program back to an ONNX file: what is in a bundle can always be opened with other tools.
 
 mod proto;
+mod weights;
 
 use pannier_bundle::manifest::Port;
 use pannier_bundle::{Code, DType, Dim};
 use pannier_engine::Program;
-use pannier_graph::{Attribute, Body, Graph, Literal, Node, OPSET, ValueId, Weight};
+use pannier_graph::{Attribute, Body, Graph, Literal, Node, OPSET, ValueId};
 use prost::Message;
+use std::collections::BTreeSet;
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
 
@@ -42,7 +44,8 @@ impl ExportError {
     }
 }
 
-/// Writes a program as an ONNX file at opset [`OPSET`]. Weights are decoded. `inputs` and `outputs` describe the
+/// Writes a program as an ONNX file at opset [`OPSET`]. Weights that are stored as integers or as binary16 stay so, each with
+/// the node behind it that decodes it: `DequantizeLinear` or `Cast`. `inputs` and `outputs` describe the
 /// graph's interface in its order; their names are those of the graph.
 ///
 /// The same program gives the same bytes.
@@ -58,7 +61,7 @@ pub fn to_onnx(program: &Program, inputs: &[Port], outputs: &[Port]) -> Result<V
             return Err(ExportError::Ports { what, expected, found });
         }
     }
-    let writer = Writer { program, graph };
+    let writer = Writer { program, graph, names: graph.values.iter().map(String::as_str).collect() };
     let mut main = writer.body(&graph.body, "main")?;
     main.input = main.input.into_iter().zip(inputs).map(typed).collect();
     main.output = main.output.into_iter().zip(outputs).map(typed).collect();
@@ -80,6 +83,7 @@ pub fn to_onnx(program: &Program, inputs: &[Port], outputs: &[Port]) -> Result<V
 struct Writer<'a> {
     program: &'a Program,
     graph: &'a Graph,
+    names: BTreeSet<&'a str>,
 }
 
 impl Writer<'_> {
@@ -88,10 +92,19 @@ impl Writer<'_> {
         let inputs =
             inputs.map(|input| value_info(self.name(input.value), input.dtype, input.shape.as_deref())).collect();
         let outputs = body.outputs.iter().map(|value| value_info(self.name(*value), None, None)).collect();
+        let (mut nodes, mut initializers) = (Vec::new(), Vec::new());
+        for weight in &body.weights {
+            let exported = weights::export(self, weight)?;
+            initializers.extend(exported.initializers);
+            nodes.extend(exported.node);
+        }
+        for node in &body.nodes {
+            nodes.push(self.node(node)?);
+        }
         Ok(proto::GraphProto {
             name: name.to_owned(),
-            node: body.nodes.iter().map(|node| self.node(node)).collect::<Result<_, _>>()?,
-            initializer: body.weights.iter().map(|weight| self.weight(weight)).collect::<Result<_, _>>()?,
+            node: nodes,
+            initializer: initializers,
             input: inputs,
             output: outputs,
         })
@@ -152,11 +165,13 @@ impl Writer<'_> {
         Ok(written)
     }
 
-    fn weight(&self, weight: &Weight) -> Result<pb::TensorProto, ExportError> {
-        let decoded = weight.decode(|span| self.program.bytes(span));
-        let bytes = decoded.ok_or_else(|| ExportError::Weight { weight: self.name(weight.value) })?;
-        let literal = Literal { dtype: weight.dtype, shape: weight.shape.clone(), bytes: bytes.to_vec() };
-        Ok(pb::TensorProto { name: self.name(weight.value), ..tensor(&literal) })
+    /// A name that no value has.
+    fn fresh(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while self.names.contains(name.as_str()) {
+            name.push('_');
+        }
+        name
     }
 
     fn name(&self, value: ValueId) -> String {
