@@ -108,7 +108,7 @@ pub fn build(
         });
         measured.candidates = candidates;
     }
-    let weight_bytes = imported.program.sections.iter().map(|section| section.as_bytes().len() as u64).sum();
+    let weight_bytes = crate::quantize::loaded_bytes(&imported.program);
     let mut golden = golden::select(&measured.candidates, tolerance, weight_bytes, engines.first().memory().peak_bytes);
     if measured.origin == GoldenOrigin::MadeUp {
         let factor = engines.widen(&imported.program, &mut golden, run_limits(target));

@@ -36,6 +36,11 @@ impl Grid {
         Grid { scale: scale_of(above.max(below), (high - zero).max(zero - low)), zero, low, high }
     }
 
+    /// What the first and the last code stand for.
+    pub(super) fn range(&self) -> [f32; 2] {
+        [self.decode(self.low), self.decode(self.high)]
+    }
+
     /// The code of a finite number.
     pub(super) fn encode(&self, x: f32) -> i32 {
         let (low, high) = ((self.low - self.zero) as f32, (self.high - self.zero) as f32);

@@ -72,15 +72,17 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
         let own: Vec<ValueId> = found.iter().copied().filter(|value| taken.insert(*value)).collect();
         let Some(first) = own.first().and_then(|value| weights.get(value)) else { continue };
         let rank = first.shape.len();
+        let input = node.inputs.get(shape.input).copied().flatten();
+        let constant_input = input.is_none_or(|input| weights.contains_key(&input));
         let shared = own.iter().any(|value| uses.get(value).is_some_and(|uses| *uses > 1));
         layers.push(Layer {
             node: index,
             name: if node.name.is_empty() { format!("{}#{index}", node.op) } else { node.name.clone() },
             op: node.op.clone(),
-            input: node.inputs.get(shape.input).copied().flatten().filter(|_| node.op != "Gather"),
+            input: input.filter(|_| node.op != "Gather"),
             axis: shape.axis.min(rank - 1),
             elements: own.iter().filter_map(|value| weights.get(value)?.len()).sum(),
-            integer: !shared && shape.integer.contains(&rank) && own == found,
+            integer: !shared && shape.integer.contains(&rank) && own == found && !constant_input,
             weights: own,
         });
     }

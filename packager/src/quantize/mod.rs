@@ -1,8 +1,9 @@
 //! Quantization and pruning: from a program of binary32 weights to a smaller and faster one.
 //!
-//! [`layers`] finds what can be quantized, a [`Recipe`] says how, [`calibrate::collect`] watches the program on real
-//! inputs, and [`apply`] writes the quantized program with a record of every tensor that it changed. Nothing here judges
-//! accuracy: which recipe keeps a stated loss is for the caller to measure.
+//! [`layers`] finds what can be quantized, and a [`Recipe`] says how. [`prepare`] rewrites the program where channels are to be
+//! scaled between layers, [`calibrate::collect`] watches what it made on real inputs, and [`apply`] writes the quantized program with
+//! a record of every tensor that it changed. Nothing here judges accuracy: which recipe keeps a stated loss is for the caller to
+//! measure.
 //!
 //! Two forms come out, both of them plain ONNX. A *weight-only* scheme changes how a weight is stored; engines decode it
 //! when they load the program. 8-bit *activations* are written as `QuantizeLinear` and `DequantizeLinear` (static) or as
@@ -12,18 +13,32 @@
 //! order, nothing is kept in hash maps, ties go to the lower index.
 
 mod apply;
+mod bias;
+mod bounds;
 pub mod calibrate;
 mod codes;
 mod edit;
+mod equalize;
 mod error;
 mod layers;
+mod memory;
+mod prepare;
+mod prune;
+mod range;
 mod recipe;
+mod rounding;
+mod smooth;
 mod weights;
+
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Applied, Role, Scales, TensorRecord, apply};
 pub use calibrate::{Calibration, Observe};
 pub use error::{CalibrationWhy, QuantizeError};
 pub use layers::{Layer, is_quantized, layers};
+pub use memory::loaded_bytes;
+pub use prepare::prepare;
 pub use recipe::{Activations, LayerScheme, Prune, RangeEstimator, Recipe, Rounding};
 
 /// Told how much of a step is done, and how much there is.

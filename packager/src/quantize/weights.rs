@@ -45,6 +45,13 @@ impl Numbers {
         layout.each(|index| data.push(self.data.get(index).copied().unwrap_or_default()));
         Rows { layout, data }
     }
+
+    /// One row along the last axis for each index of all others.
+    pub(super) fn rows_as_they_are(&self) -> Rows {
+        let inner = self.shape.last().copied().unwrap_or(1);
+        let channels = self.data.len().checked_div(inner).unwrap_or(0);
+        Rows { layout: Layout { outer: 1, channels, inner }, data: self.data.clone() }
+    }
 }
 
 /// Numbers of which each row belongs to one output channel.
@@ -56,6 +63,11 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// Rows, one for each output channel.
+    pub(super) fn count(&self) -> usize {
+        self.layout.channels
+    }
+
     /// Weights of a channel.
     pub(super) fn width(&self) -> usize {
         self.layout.outer * self.layout.inner

@@ -15,15 +15,18 @@ pub(super) struct Activated {
 }
 
 impl Activated {
-    /// Makes a layer read its input as 8-bit integers: in this range, or in one that each run finds.
-    pub(super) fn read(&mut self, editor: &mut Editor, layer: &Layer, grid: Option<Grid>) {
-        let Some(input) = layer.input else { return };
+    /// Makes a layer read its input as 8-bit integers: in this range, or in one that each run finds. Whether it is the first
+    /// to do so.
+    pub(super) fn read(&mut self, editor: &mut Editor, layer: &Layer, grid: Option<Grid>) -> bool {
+        let Some(input) = layer.input else { return false };
         let known = if grid.is_some() { &mut self.fixed } else { &mut self.dynamic };
+        let is_new = !known.contains_key(&input);
         let found = *known.entry(input).or_insert_with(|| match grid {
             Some(grid) => fixed(editor, layer.node, input, grid),
             None => dynamic(editor, layer.node, input),
         });
         editor.set_input(layer.node, 0, found);
+        is_new
     }
 }
 
