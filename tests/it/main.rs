@@ -9,6 +9,7 @@ mod hostile_onnx;
 mod import;
 mod models;
 mod oms;
+mod quantize;
 mod samples;
 mod sandbox;
 mod standalone;

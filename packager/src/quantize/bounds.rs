@@ -20,29 +20,35 @@ const PASSING: &[&str] = &[
 /// How far back such operators are followed.
 const MOST_STEPS: usize = 8;
 
+/// Nothing is known.
+const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
 /// Minima of `x HardSigmoid(x)` (at -1.5), `x Sigmoid(x)` (at -1.278) and the exact `Gelu` (at -0.752), rounded away from zero.
 const HARD_SWISH: f32 = -0.375;
 const SILU: f32 = -0.278_465;
 const GELU: f32 = -0.170_041;
 
-/// Smallest and largest number that a value can be; infinite where nothing is known.
+/// Smallest and largest number that a value can be; infinite where that is not known.
 pub(super) fn of(program: &Program, mut value: ValueId) -> [f32; 2] {
     let graph = &program.graph;
     for _ in 0..MOST_STEPS {
         let Some(node) = maker(graph, value) else { break };
         if !PASSING.contains(&node.op.as_str()) {
-            return of_node(program, node);
+            // The cell of an LSTM has no bounds.
+            let cell = node.outputs.get(2) == Some(&Some(value));
+            return if cell { UNBOUNDED } else { of_node(program, node) };
         }
         let Some(input) = node.inputs.first().copied().flatten() else { break };
         value = input;
     }
-    [f32::NEG_INFINITY, f32::INFINITY]
+    UNBOUNDED
 }
 
 fn of_node(program: &Program, node: &Node) -> [f32; 2] {
     match node.op.as_str() {
         "Sigmoid" | "HardSigmoid" | "Softmax" => [0.0, 1.0],
-        "Tanh" | "LSTM" | "GRU" => [-1.0, 1.0],
+        "Tanh" => [-1.0, 1.0],
+        "LSTM" if node.attribute("activations").is_none() => [-1.0, 1.0],
         "Relu" => [0.0, f32::INFINITY],
         "HardSwish" => [HARD_SWISH, f32::INFINITY],
         "Gelu" => [GELU, f32::INFINITY],
@@ -51,7 +57,7 @@ fn of_node(program: &Program, node: &Node) -> [f32; 2] {
             let limit = |operand: usize| constant(program, (*node.inputs.get(operand)?)?);
             [limit(1).unwrap_or(f32::NEG_INFINITY), limit(2).unwrap_or(f32::INFINITY)]
         }
-        _ => [f32::NEG_INFINITY, f32::INFINITY],
+        _ => UNBOUNDED,
     }
 }
 

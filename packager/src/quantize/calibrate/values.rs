@@ -35,7 +35,7 @@ impl ValueStats {
             *slot = range;
         }
         let width = tensor.shape().last().copied().unwrap_or(1).max(1);
-        if self.cases.len() <= 1 || self.features.is_empty() {
+        if self.features.is_empty() {
             self.features.resize(width, 0.0);
         }
         // A last axis of another length in another case is no axis of features.

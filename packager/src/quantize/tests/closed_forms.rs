@@ -161,3 +161,30 @@ fn a_matrix_that_says_nothing_is_none() {
         assert!(Metric::new(products, 2).is_none());
     }
 }
+
+#[test]
+fn bounds_follow_from_the_operator() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &dims(&[1, 2, 4, 4]));
+    let six = builder.weight("six", &Tensor::scalar(6.0_f32));
+    let zero = builder.weight("zero", &Tensor::scalar(0.0_f32));
+    let sigmoid = builder.node("Sigmoid", &[x]);
+    let gate = [("alpha", Attribute::Float(1.0 / 6.0)), ("beta", Attribute::Float(0.5))];
+    let hard = builder.node_attributes("HardSigmoid", &[x], &gate);
+    let relu = builder.node("Relu", &[x]);
+    let made = [
+        ("x", x, UNBOUNDED),
+        ("relu", relu, [0.0, f32::INFINITY]),
+        ("clip", builder.node("Clip", &[x, zero, six]), [0.0, 6.0]),
+        ("tanh", builder.node("Tanh", &[x]), [-1.0, 1.0]),
+        ("silu", builder.node("Mul", &[x, sigmoid]), [-0.278_465, f32::INFINITY]),
+        ("hard swish", builder.node("Mul", &[hard, x]), [-0.375, f32::INFINITY]),
+        ("a gate of something else", builder.node("Mul", &[relu, sigmoid]), UNBOUNDED),
+        ("through a pool", builder.node("GlobalMaxPool", &[relu]), [0.0, f32::INFINITY]),
+        ("sum", builder.node("Add", &[relu, relu]), UNBOUNDED),
+    ];
+    let program = builder.build();
+    for (name, value, expected) in made {
+        assert_eq!(bounds::of(&program, value), expected, "{name}");
+    }
+}
