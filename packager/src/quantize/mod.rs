@@ -1,9 +1,9 @@
 //! Quantization and pruning: from a program of binary32 weights to a smaller and faster one.
 //!
-//! [`layers`] finds what can be quantized, and a [`Recipe`] says how. [`prepare`] rewrites the program where channels are to be
-//! scaled between layers, [`calibrate::collect`] watches what it made on real inputs, and [`apply`] writes the quantized program with
-//! a record of every tensor that it changed. Nothing here judges accuracy: which recipe keeps a stated loss is for the caller to
-//! measure.
+//! [`layers`](layers()) finds what can be quantized, and a [`Recipe`] says how. [`prepare`](prepare()) rewrites the program where
+//! channels are to be scaled between layers, [`calibrate::collect`] watches what it made on real inputs, and [`apply`](apply())
+//! writes the quantized program with a record of every tensor that it changed. Nothing here judges accuracy: which recipe keeps
+//! a stated loss is for the caller to measure.
 //!
 //! Two forms come out, both of them plain ONNX. A *weight-only* scheme changes how a weight is stored; engines decode it
 //! when they load the program. 8-bit *activations* are written as `QuantizeLinear` and `DequantizeLinear` (static) or as
