@@ -34,6 +34,8 @@ pub use target::{Target, default_name, targets};
 
 use crate::args::{BuildFormat, NamedConstant, NamedShape, Percent, parse_shape};
 use crate::error::Error;
+use crate::quantize::prove::{GateMode, Metric};
+use crate::quantize::settings::{Objective, Processor, PruneArg, Scheme};
 use crate::suggest;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -80,6 +82,22 @@ pub struct ModelConfig {
     /// Largest loss of right answers, for example `"1%"`.
     #[serde(deserialize_with = "percent")]
     pub max_loss: Option<Percent>,
+    /// How weights and activations are stored.
+    pub quantize: Option<Scheme>,
+    /// What has to be within `max_loss`.
+    pub gate: Option<GateMode>,
+    /// What is measured.
+    pub metric: Option<Metric>,
+    /// What is to become small.
+    pub objective: Option<Objective>,
+    /// Layers that stay as they are, by name or operator.
+    pub exclude: Option<Vec<String>>,
+    /// The only layers that are quantized, by name or operator.
+    pub include: Option<Vec<String>>,
+    /// The processor on which integer products are to be exact in other runtimes.
+    pub target: Option<Processor>,
+    /// What is set to zero.
+    pub prune: Option<PruneArg>,
     /// Private key to sign with.
     pub sign: Option<PathBuf>,
     /// Longest that one run may take, in milliseconds.

@@ -104,6 +104,18 @@ pub enum Error {
     /// A bundle cannot or must not be built.
     #[error(transparent)]
     Build(#[from] crate::build::BuildError),
+    /// A model cannot be quantized.
+    #[error(transparent)]
+    Quantize(#[from] crate::quantize::QuantizeError),
+    /// What a quantization costs cannot be measured, or is more than was allowed.
+    #[error(transparent)]
+    Budget(#[from] crate::quantize::prove::BudgetError),
+    /// The attestation in a bundle is not valid.
+    #[error(transparent)]
+    Attestation(#[from] crate::quantize::attestation::StatementError),
+    /// The record of a quantization in a bundle is not valid.
+    #[error(transparent)]
+    Record(#[from] crate::quantize::record::RecordError),
     /// A WebAssembly file is not a self-contained model, or cannot be made one.
     #[error(transparent)]
     Standalone(#[from] crate::standalone::StandaloneError),
@@ -151,6 +163,10 @@ impl Error {
             Error::Content(error) => error.code(),
             Error::Import(error) => error.code(),
             Error::Build(error) => error.code(),
+            Error::Quantize(error) => error.code(),
+            Error::Budget(error) => error.code(),
+            Error::Attestation(error) => error.code(),
+            Error::Record(error) => error.code(),
             Error::Standalone(error) => error.code(),
         }
     }
@@ -171,12 +187,19 @@ impl Error {
             Error::Read { .. } | Error::Write { .. } | Error::Interrupted | Error::Different => None,
             Error::Bundle(error) => error.hint().map(str::to_owned),
             Error::Key(error) => error.hint().map(str::to_owned),
-            Error::Graph(_) | Error::Golden(_) | Error::Export(_) | Error::Engine(_) => None,
+            Error::Graph(_)
+            | Error::Golden(_)
+            | Error::Export(_)
+            | Error::Engine(_)
+            | Error::Record(_)
+            | Error::Attestation(_) => None,
             Error::Session(error) => error.hint().map(str::to_owned),
             Error::Sandbox(error) => error.hint().map(str::to_owned),
             Error::Content(error) => error.hint().map(str::to_owned),
             Error::Import(error) => error.hint().map(str::to_owned),
             Error::Build(error) => error.hint().map(str::to_owned),
+            Error::Quantize(error) => error.hint().map(str::to_owned),
+            Error::Budget(error) => error.hint(),
             Error::Standalone(error) => error.hint().map(str::to_owned),
         }
     }

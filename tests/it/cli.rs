@@ -7,5 +7,6 @@ mod files;
 pub mod fixture;
 mod interrupting;
 mod permissions;
+mod quantizing;
 mod schema;
 mod statuses;

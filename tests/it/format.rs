@@ -11,6 +11,7 @@ use pannier_bundle::manifest::Manifest;
 use pannier_bundle::{Code, decode_versioned, encode_versioned};
 use pannier_engine::golden::Golden;
 use pannier_graph::{Attribute, DType, Dim, Encoding, Graph, GraphLimits, Span, ValueId, Weight};
+use pannier_packager::quantize::{Record, attestation};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -136,6 +137,10 @@ fn constants_and_limits_are_those_of_the_code() {
         ("GOLDEN_VERSION", Golden::VERSION.into()),
         ("GOLDEN_CASES_MAX", Golden::MAX_CASES as u64),
         ("LABELS_VERSION", pannier_packager::build::LABELS_VERSION.into()),
+        ("QUANTIZATION_VERSION", Record::VERSION.into()),
+        ("QUANTIZATION_ITEMS_MAX", Record::ITEMS_MAX as u64),
+        ("QUANTIZATION_STEPS_MAX", Record::STEPS_MAX as u64),
+        ("ATTESTATION_BYTES_MAX", attestation::BYTES_MAX as u64),
     ];
     let rows =
         tables(&spec("### 6.2", "## 7.")).into_iter().filter(|rows| ["constant", "limit"].contains(&&*rows[0][0]));

@@ -9,31 +9,38 @@ mod engines;
 mod error;
 mod golden;
 mod ports;
+mod quantization;
 mod rebuild;
 mod report;
 mod sections;
 
+pub(crate) use cases::{RunLimits, Runner};
 pub use error::BuildError;
-pub use rebuild::{Rebuilt, rebuild};
-pub use report::{BuildReport, EnvelopeReport, GoldenOrigin, GoldenReport, PortReport, SectionReport, SourceReport};
+pub use rebuild::{Given, Rebuilt, rebuild};
+pub use report::{
+    BuildReport, EnvelopeReport, GoldenOrigin, GoldenReport, PortReport, QuantizationReport, SectionReport,
+    SourceReport,
+};
 pub use sections::LABELS_VERSION;
 
 use crate::args::{BuildFormat, NamedConstant, NamedShape};
 use crate::config::Target;
-use crate::content::{CaseFile, Interface};
+use crate::content::{Case, CaseFile, Interface};
 use crate::error::Error;
 use crate::import::{self, ImportOptions, Imported};
 use crate::interrupt;
 use crate::measure::{self, Accuracy};
+use crate::quantize::{Record, Stage};
 use crate::sign::PrivateKey;
 use crate::standalone::{self, Part, StandaloneError};
 use crate::{input, units};
-use cases::{Candidate, RunLimits, Runner, made_up, references};
+use cases::{Candidate, made_up, references};
 use engines::Engines;
-use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility};
+use pannier_bundle::manifest::{Dim, Envelope, Manifest, Reproducibility, Source};
 use pannier_bundle::write::Sealed;
+use pannier_bundle::{Source as Bytes, Verified, decode_versioned};
 use pannier_engine::golden::Tolerance;
-use pannier_engine::{EngineError, Prepared};
+use pannier_engine::{EngineError, Prepared, Program, Tensor};
 use pannier_engine_tract::TractEngine;
 use pannier_graph::{Attribute, Body};
 use pannier_wasm_module::Kind;
@@ -56,6 +63,8 @@ pub struct Built {
 pub enum Step {
     /// Reading and normalising the model.
     Import,
+    /// Quantizing; counted in what each stage does.
+    Quantize(Stage),
     /// Running cases; counted in cases.
     Evaluate,
     /// Compressing; counted in bytes.
@@ -76,18 +85,78 @@ pub fn build(
     signer: Option<&PrivateKey>,
     progress: &mut dyn FnMut(Step, u64, u64),
 ) -> Result<Built, Error> {
-    let started = Instant::now();
     progress(Step::Import, 0, 0);
-    let mut imported = import_model(&target.source, &target.shapes, &target.constants)?;
-    let (inputs, outputs) = (std::mem::take(&mut imported.inputs), std::mem::take(&mut imported.outputs));
-    let ports = ports::describe(inputs, outputs, &target.inputs, &target.outputs)?;
-    let mut engines = Engines::prepare(&imported.program)?;
-    let tolerance = measure::tolerance(&imported.program.graph);
+    let imported = import_model(&target.source, &target.shapes, &target.constants)?;
+    let ports = ports::describe(imported.inputs, imported.outputs, &target.inputs, &target.outputs)?;
+    let Imported { program, source, notes, .. } = imported;
+    finish(Material { program, source, notes, ports, card: None }, target, signer, progress)
+}
 
+/// Builds a bundle of the model in another one, whose inputs, outputs and card it keeps.
+///
+/// # Errors
+/// Those of reading the bundle; otherwise those of [`build`].
+pub fn build_again<S: Bytes>(
+    bundle: &Verified<S>,
+    target: &Target,
+    signer: Option<&PrivateKey>,
+    progress: &mut dyn FnMut(Step, u64, u64),
+) -> Result<Built, Error> {
+    progress(Step::Import, 0, 0);
+    let manifest = bundle.manifest();
+    let labels = match bundle.section("labels") {
+        Some(_) => decode_versioned(&bundle.read("labels")?, LABELS_VERSION)
+            .map_err(|why| pannier_bundle::Error::Decode { what: "labels".into(), why })?,
+        None => Vec::new(),
+    };
+    let card = match bundle.section("card") {
+        Some(_) => Some(String::from_utf8_lossy(&bundle.read("card")?).into_owned()),
+        None => None,
+    };
+    let material = Material {
+        program: crate::program::load(bundle, |_| ())?,
+        source: manifest.source.clone(),
+        notes: Vec::new(),
+        ports: Ports { inputs: manifest.inputs.clone(), outputs: manifest.outputs.clone(), labels },
+        card,
+    };
+    finish(material, target, signer, progress)
+}
+
+/// What a bundle is made of, wherever it came from.
+struct Material {
+    program: Program,
+    source: Source,
+    notes: Vec<String>,
+    ports: Ports,
+    /// A card that is kept.
+    card: Option<String>,
+}
+
+fn finish(
+    material: Material,
+    target: &Target,
+    signer: Option<&PrivateKey>,
+    progress: &mut dyn FnMut(Step, u64, u64),
+) -> Result<Built, Error> {
+    let started = Instant::now();
+    let Material { mut program, source, notes, ports, card: kept_card } = material;
     let mut warnings = Vec::new();
+    let mut record: Option<Record> = None;
+    if let Some(settings) = &target.quantize {
+        let made = quantization::quantize(&program, &source, &ports, settings, target, progress)?;
+        (program, record) = (made.program, Some(made.record));
+        warnings.extend(made.warnings);
+    }
+    let mut engines = Engines::prepare(&program)?;
+
+    let tolerance = measure::tolerance(&program.graph);
     let mut measured =
-        engines.with_first(|prepared| run_cases(target, &ports, &imported.source, prepared, tolerance, progress))?;
-    if let Some(accuracy) = &measured.accuracy {
+        engines.with_first(|prepared| run_cases(target, &ports, &source, prepared, tolerance, progress))?;
+    if record.is_some() {
+        measured.forget_references();
+    }
+    if let Some(accuracy) = measured.accuracy.as_ref().filter(|_| record.is_none()) {
         gate(target, accuracy)?;
         if accuracy.compared == 0 {
             warnings.push("the evaluation has no reference answers: nothing was compared".to_owned());
@@ -108,15 +177,15 @@ pub fn build(
         });
         measured.candidates = candidates;
     }
-    let weight_bytes = crate::quantize::loaded_bytes(&imported.program);
+    let weight_bytes = crate::quantize::loaded_bytes(&program);
     let mut golden = golden::select(&measured.candidates, tolerance, weight_bytes, engines.first().memory().peak_bytes);
     if measured.origin == GoldenOrigin::MadeUp {
-        let factor = engines.widen(&imported.program, &mut golden, run_limits(target));
+        let factor = engines.widen(&program, &mut golden, run_limits(target));
         warnings.extend(factor.map(|factor| {
             format!("on made-up numbers engines differ: the self-test forgives {factor} times as much as one with real inputs")
         }));
     }
-    warnings.extend(engines.disagreements(&imported.program, &golden, run_limits(target)));
+    warnings.extend(engines.disagreements(&program, &golden, run_limits(target)));
     let origin = if golden.cases.is_empty() { GoldenOrigin::None } else { measured.origin };
     let golden_report = GoldenReport { cases: golden.cases.len(), origin };
     let envelope = Envelope {
@@ -139,21 +208,27 @@ pub fn build(
         envelope,
         reproducibility: Reproducibility::Tolerance,
         target_hints: target.target_hints.clone(),
-        quantization: Vec::new(),
-        source: imported.source.clone(),
+        quantization: record.as_ref().map(quantization::manifest_entries).unwrap_or_default(),
+        source,
     };
     let source_name = target.source.file_name().map_or("model".into(), |name| name.to_string_lossy());
     let extras = Extras {
         golden: if golden.cases.is_empty() { Vec::new() } else { golden.encode() },
         labels: ports.labels,
-        card: match &target.card {
-            Some(path) => input::read_text(path)?,
-            None => card::card(&manifest, &source_name, measured.accuracy.as_ref()),
+        card: match (&target.card, kept_card) {
+            (Some(path), _) => input::read_text(path)?,
+            (None, Some(kept)) => kept,
+            (None, None) => card::card(&manifest, &source_name, measured.accuracy.as_ref()),
         },
         bom: card::bill_of_materials(&manifest, &source_name, measured.accuracy.as_ref()),
+        quantization: record.as_ref().map(Record::encode).unwrap_or_default(),
+        attestation: match &record {
+            Some(record) => quantization::attestation(&program, record)?,
+            None => Vec::new(),
+        },
     };
     let seal_progress = |done, total| progress(Step::Seal, done, total);
-    let sealed = sections::assemble(&imported.program, &mut manifest, &extras, seal_progress)?;
+    let sealed = sections::assemble(&program, &mut manifest, &extras, seal_progress)?;
     let (bundle, sections) = match target.format {
         BuildFormat::Pannier => {
             let signature = signer.map(|key| key.sign_statement(&sealed.statement(&manifest.name)));
@@ -185,8 +260,9 @@ pub fn build(
         sections,
         inputs: manifest.inputs.iter().map(PortReport::from).collect(),
         outputs: manifest.outputs.iter().map(PortReport::from).collect(),
-        nodes: nodes(&imported.program.graph.body),
-        notes: imported.notes,
+        nodes: nodes(&program.graph.body),
+        notes,
+        quantization: record.as_ref().map(QuantizationReport::from),
         golden: golden_report,
         accuracy: measured.accuracy,
         envelope: EnvelopeReport::from(&manifest),
@@ -212,6 +288,20 @@ struct Measured {
     origin: GoldenOrigin,
 }
 
+impl Measured {
+    /// The references are the original's answers, and what was lost beside them has been judged.
+    fn forget_references(&mut self) {
+        if let Some(accuracy) = &mut self.accuracy {
+            *accuracy = Accuracy {
+                cases: accuracy.cases,
+                right: accuracy.right,
+                latency_ms: accuracy.latency_ms,
+                ..Accuracy::default()
+            };
+        }
+    }
+}
+
 /// Runs all cases of `--evaluate`, or else a few of `--calibrate`.
 fn run_cases(
     target: &Target,
@@ -224,18 +314,26 @@ fn run_cases(
     let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source };
     let open = |path: &Path| CaseFile::open(path, interface).map_err(|error| Error::from(error).in_file(path));
     let mut runner = Runner::new(prepared, run_limits(target), &ports.inputs, &ports.outputs);
+    // The references are the original's answers: the self-test is to find engines that answer otherwise than this model.
+    let is_quantized = target.quantize.is_some();
+    let expected = |case: &Case, answers: Vec<Tensor>| match is_quantized {
+        true => answers,
+        false => references(case, &ports.outputs, answers),
+    };
     let mut candidates: Vec<(usize, Candidate)> = Vec::new();
     if let Some(path) = &target.evaluate {
         let mut file = open(path)?;
         let total = file.len() as u64;
         let wanted = golden::candidates(file.len());
-        let origin = if file.has_outputs(0) { GoldenOrigin::Evaluation } else { GoldenOrigin::Calibration };
+        let origin =
+            if file.has_outputs(0) && !is_quantized { GoldenOrigin::Evaluation } else { GoldenOrigin::Calibration };
         let mut index = 0;
-        let run = |case: &crate::content::Case| -> Result<_, Error> {
+        let run = |case: &Case| -> Result<_, Error> {
             let (inputs, answers) = runner.run(case).map_err(beyond_limits)?;
             if let Some(rank) = wanted.iter().position(|wanted| *wanted == index) {
-                let outputs = references(case, &ports.outputs, answers.clone());
-                candidates.push((rank, Candidate { name: case_name(&case.name, index), inputs, outputs }));
+                let outputs = expected(case, answers.clone());
+                let name = case_name(&case.name, index);
+                candidates.push((rank, Candidate { name, inputs, outputs }));
             }
             index += 1;
             Ok(answers)
@@ -257,8 +355,9 @@ fn run_cases(
             interrupt::check()?;
             let case = file.read(*index).map_err(|error| Error::from(error).in_file(path))?;
             let (inputs, answers) = runner.run(&case).map_err(|error| beyond_limits(error).in_file(path))?;
-            let outputs = references(&case, &ports.outputs, answers);
-            candidates.push((rank, Candidate { name: case_name(&case.name, *index), inputs, outputs }));
+            let outputs = expected(&case, answers);
+            let name = case_name(&case.name, *index);
+            candidates.push((rank, Candidate { name, inputs, outputs }));
             progress(Step::Evaluate, rank as u64 + 1, wanted.len() as u64);
         }
     }

@@ -1,10 +1,15 @@
 //! Building a bundle's model again, to prove that it is what it says it is.
 
+use super::cases::RunLimits;
 use super::import_model;
+use super::ports::Ports;
+use super::quantization;
 use super::sections::{self, Extras, LABELS_VERSION};
 use crate::args::{NamedConstant, NamedShape};
-use crate::content::CONSTANT_OPTION;
+use crate::content::{CONSTANT_OPTION, Interface};
 use crate::error::Error;
+use crate::quantize::prove::Sets;
+use crate::quantize::{self, Record};
 use crate::{input, units};
 use pannier_bundle::{Source, Verified, decode_versioned};
 use sha2::{Digest, Sha256};
@@ -17,14 +22,24 @@ pub struct Rebuilt {
     pub differences: Vec<String>,
 }
 
-/// Imports `model` with the options that the manifest records, seals it with the bundle's own golden cases, labels, card
-/// and bill of materials, and compares.
+/// The inputs that a quantized model was made with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// What it was calibrated with.
+    pub calibrate: Option<&'a Path>,
+    /// What it was judged with: where it is given, the judgement is repeated.
+    pub evaluate: Option<&'a Path>,
+}
+
+/// Imports `model` with the options that the manifest records, quantizes it with the recorded recipe, seals it with the bundle's
+/// own golden cases, labels, card, bill of materials and search, and compares.
 ///
-/// What it proves: graph and weights are those of this ONNX file, and nothing but the recorded options shaped them.
+/// What it proves: graph and weights are those of this ONNX file, and nothing but the recorded options, the recorded recipe
+/// and these inputs shaped them.
 ///
 /// # Errors
-/// Those of reading the bundle and of importing the model.
-pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuilt, Error> {
+/// Those of reading the bundle, of importing the model and of quantizing it. [`Error::Usage`]: the recipe needs inputs.
+pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path, given: Given<'_>) -> Result<Rebuilt, Error> {
     let mut manifest = verified.manifest().clone();
     // First of all: the recorded options need not even fit another model.
     let digest: [u8; 32] = Sha256::digest(input::read(model)?).into();
@@ -48,7 +63,6 @@ pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuil
     }
     let imported = import_model(model, &shapes, &constants)?;
 
-    let mut differences = Vec::new();
     manifest.source = imported.source;
     let optional = |name: &str| match verified.section(name) {
         Some(_) => verified.read(name),
@@ -59,10 +73,28 @@ pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path) -> Result<Rebuil
         true => Ok(Vec::new()),
         false => decode_versioned(&labels, LABELS_VERSION),
     };
-    let labels = labels.map_err(|why| pannier_bundle::Error::Decode { what: "labels".into(), why })?;
+    let mut labels = labels.map_err(|why| pannier_bundle::Error::Decode { what: "labels".into(), why })?;
     let card = String::from_utf8_lossy(&optional("card")?).into_owned();
-    let extras = Extras { golden: optional("golden")?, labels, card, bom: optional("bom")? };
-    let sealed = sections::assemble(&imported.program, &mut manifest, &extras, |_, _| ())?;
+    let (mut program, mut differences) = (imported.program, Vec::new());
+    let (mut quantization, mut attestation) = (Vec::new(), Vec::new());
+    manifest.quantization = Vec::new();
+    if verified.section(Record::SECTION).is_some() {
+        let recorded = Record::decode(&verified.read(Record::SECTION)?)?;
+        let ports = Ports { inputs: manifest.inputs.clone(), outputs: manifest.outputs.clone(), labels };
+        let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source: &manifest.source };
+        let sets = Sets::read_again(given.calibrate, given.evaluate, recorded.tuning.as_ref(), interface)?;
+        let model = quantization::model(&ports, RunLimits::GIVEN);
+        let again = quantize::repeat(&program, model, &recorded, &sets)?;
+        differences.extend(again.differences);
+        manifest.quantization = quantization::manifest_entries(&again.record);
+        quantization = again.record.encode();
+        attestation = quantization::attestation(&again.program, &again.record)?;
+        program = again.program;
+        labels = ports.labels;
+    }
+    let (golden, bom) = (optional("golden")?, optional("bom")?);
+    let extras = Extras { golden, labels, card, bom, quantization, attestation };
+    let sealed = sections::assemble(&program, &mut manifest, &extras, |_, _| ())?;
 
     let (ours, theirs) = (sealed.header(), verified.header());
     for section in &theirs.sections {

@@ -2,6 +2,9 @@
 
 use crate::args::BuildFormat;
 use crate::measure::Accuracy;
+use crate::quantize::record::Proof;
+use crate::quantize::settings::Scheme;
+use crate::quantize::{LayerScheme, Record, attestation};
 use crate::table::{Table, heading};
 use crate::units;
 use pannier_bundle::manifest::{Manifest, Port};
@@ -35,6 +38,8 @@ pub struct BuildReport {
     pub nodes: usize,
     /// What the importer changed.
     pub notes: Vec<String>,
+    /// How it was quantized, if it was.
+    pub quantization: Option<QuantizationReport>,
     /// The self-test.
     pub golden: GoldenReport,
     /// How the cases of `--evaluate` came out.
@@ -87,6 +92,34 @@ pub struct PortReport {
 impl From<&Port> for PortReport {
     fn from(port: &Port) -> Self {
         PortReport { name: port.name.clone(), dtype: port.dtype.name(), shape: units::shape(&port.shape) }
+    }
+}
+
+/// How a model was quantized.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QuantizationReport {
+    /// What was asked for.
+    pub scheme: Scheme,
+    /// Layers.
+    pub layers: usize,
+    /// Layers that were quantized.
+    pub quantized_layers: usize,
+    /// Recipes that were tried on the tuning set.
+    pub steps: usize,
+    /// What was measured on the held-out set.
+    pub proof: Option<Proof>,
+}
+
+impl From<&Record> for QuantizationReport {
+    fn from(record: &Record) -> Self {
+        let quantized = record.recipe.layers.iter().filter(|scheme| **scheme != LayerScheme::Float);
+        QuantizationReport {
+            scheme: record.scheme,
+            layers: record.layers.len(),
+            quantized_layers: quantized.count(),
+            steps: record.steps.len(),
+            proof: record.proof.clone(),
+        }
     }
 }
 
@@ -157,6 +190,11 @@ impl BuildReport {
         match self.notes.as_slice() {
             [] => table.field("graph", nodes),
             notes => table.field("graph", format!("{nodes}: {}", notes.join(", "))),
+        }
+        if let Some(made) = &self.quantization {
+            let proof = made.proof.as_ref().map_or("nothing was measured".to_owned(), attestation::summary);
+            let layers = format!("{} of {} layers", made.quantized_layers, made.layers);
+            table.field("quantized", format!("{}: {layers}\n{proof}", made.scheme));
         }
         table.field("self-test", self.golden_text());
         if let Some(accuracy) = &self.accuracy {

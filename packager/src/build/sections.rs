@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::import::ImportError;
 use crate::interrupt;
+use crate::quantize::{Record, attestation};
 use pannier_bundle::encode_versioned;
 use pannier_bundle::manifest::Manifest;
 use pannier_bundle::write::{SealOptions, Sealed, SectionContent, content_id, seal};
@@ -24,6 +25,10 @@ pub struct Extras {
     pub card: String,
     /// Bill of materials in JSON.
     pub bom: Vec<u8>,
+    /// Encoded record of a quantization.
+    pub quantization: Vec<u8>,
+    /// Encoded in-toto statement.
+    pub attestation: Vec<u8>,
 }
 
 /// Puts everything into sections, sets the manifest's bundle id, and seals.
@@ -58,6 +63,12 @@ pub fn assemble(
     }
     if !extras.bom.is_empty() {
         sections.push(plain("bom", extras.bom.clone(), false));
+    }
+    if !extras.attestation.is_empty() {
+        sections.push(plain(attestation::SECTION, extras.attestation.clone(), false));
+    }
+    if !extras.quantization.is_empty() {
+        sections.push(plain(Record::SECTION, extras.quantization.clone(), false));
     }
     let layouts = layouts(program);
     for (index, (bytes, layout)) in program.sections.iter().zip(&layouts).enumerate() {

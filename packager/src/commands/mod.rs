@@ -10,6 +10,7 @@ pub mod export;
 pub mod init;
 pub mod inspect;
 pub mod key;
+pub mod quantize;
 pub mod run;
 pub mod sign;
 pub(crate) mod signable;
@@ -28,6 +29,7 @@ pub fn run(command: &Command, context: &Context) -> Result<(), Error> {
     match command {
         Command::Init(args) => init::run(args, context),
         Command::Build(args) => build::run(args, context),
+        Command::Quantize(args) => quantize::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Sign(args) => sign::run(args, context),
         Command::Verify(args) => verify::run(args, context),

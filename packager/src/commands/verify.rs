@@ -123,7 +123,8 @@ fn check<S: Source>(bundle: &Verified<S>, args: &VerifyArgs, context: &Context) 
     }
     let Some(model) = &args.rebuild else { return Ok(()) };
     let _progress = context.printer.progress("building again", Total::Unknown);
-    let rebuilt = build::rebuild(bundle, model)?;
+    let given = build::Given { calibrate: args.calibrate.as_deref(), evaluate: args.evaluate.as_deref() };
+    let rebuilt = build::rebuild(bundle, model, given)?;
     if rebuilt.differences.is_empty() {
         return Ok(());
     }

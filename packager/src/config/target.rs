@@ -3,12 +3,16 @@
 use super::{Config, FILE_NAME, InputConfig, ModelConfig, OutputConfig, OutputContent};
 use crate::args::{BuildArgs, BuildFormat, NamedConstant, NamedShape, Percent};
 use crate::error::Error;
+use crate::quantize::settings::{Scheme, Settings};
 use crate::suggest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Version of a model that nobody gave one.
 const DEFAULT_VERSION: &str = "0.1.0";
+
+/// What a search may lose where nobody says.
+const DEFAULT_LOSS: f64 = 0.01;
 
 /// Longest name that a reader accepts.
 const NAME_BYTES_MAX: usize = 64;
@@ -40,6 +44,8 @@ pub struct Target {
     pub calibrate: Option<PathBuf>,
     /// Largest loss of right answers.
     pub max_loss: Option<Percent>,
+    /// How it is quantized, if at all.
+    pub quantize: Option<Settings>,
     /// Private key to sign with.
     pub sign: Option<PathBuf>,
     /// Longest that one run may take, in milliseconds; 0: not stated.
@@ -100,10 +106,10 @@ fn for_model(args: &BuildArgs, model: &Path, config: Option<&Config>, folder: &P
                 "choose one with --only NAME instead of naming the file",
             ));
         }
-        (Some((name, entry)), None) => Target::new(name, entry, model.to_owned(), folder),
+        (Some((name, entry)), None) => Target::new(name, entry, model.to_owned(), folder, args)?,
         (None, _) => {
             let name = default_name(model);
-            let mut target = Target::new(&name, &ModelConfig::default(), model.to_owned(), folder);
+            let mut target = Target::new(&name, &ModelConfig::default(), model.to_owned(), folder, args)?;
             // Nothing says where: where the command runs, as a compiler does.
             target.output = file_name(&name, target.format);
             target
@@ -116,11 +122,11 @@ fn from_config(args: &BuildArgs, config: &Config, folder: &Path) -> Result<Vec<T
     let mut all: Vec<(String, Target)> = Vec::new();
     for (name, entry) in &config.models {
         let source = entry.source.as_ref().ok_or_else(|| Error::usage(format!("[model.{name}] names no `source`")))?;
-        all.push((name.clone(), Target::new(name, entry, folder.join(source), folder)));
+        all.push((name.clone(), Target::new(name, entry, folder.join(source), folder, args)?));
         for (variant, settings) in &entry.variant {
             let merged = entry.with(settings);
             let source = merged.source.as_ref().unwrap_or(source);
-            let target = Target::new(&format!("{name}-{variant}"), &merged, folder.join(source), folder);
+            let target = Target::new(&format!("{name}-{variant}"), &merged, folder.join(source), folder, args)?;
             all.push((format!("{name}/{variant}"), target));
         }
     }
@@ -163,6 +169,47 @@ fn from_config(args: &BuildArgs, config: &Config, folder: &Path) -> Result<Vec<T
 }
 
 impl ModelConfig {
+    /// These settings with those of flags over them, if the model is to be quantized. A budget that nobody named is that of
+    /// [`DEFAULT_LOSS`] where schemes are chosen by it.
+    fn quantization(&self, args: &BuildArgs) -> Result<Option<Settings>, Error> {
+        let flags = &args.quantization;
+        let lists = |flags: &[String], entry: &Option<Vec<String>>| match flags {
+            [] => entry.clone().unwrap_or_default(),
+            flags => flags.to_vec(),
+        };
+        let Some(scheme) = args.quantize.or(self.quantize) else {
+            let names = [
+                ("--gate", flags.gate.is_some()),
+                ("--metric", flags.metric.is_some()),
+                ("--objective", flags.objective.is_some()),
+                ("--exclude", !flags.exclude.is_empty()),
+                ("--include", !flags.include.is_empty()),
+                ("--target", flags.target.is_some()),
+                ("--prune", flags.prune.is_some()),
+            ];
+            return match names.iter().find(|(_, given)| *given) {
+                None => Ok(None),
+                Some((name, _)) => Err(Error::usage_with_hint(
+                    format!("{name} says how to quantize, and nothing is to be quantized"),
+                    "add --quantize auto, or another scheme",
+                )),
+            };
+        };
+        let stated = args.max_loss.or(self.max_loss).map(|percent| percent.fraction);
+        let budget = if scheme == Scheme::Auto { stated.or(Some(DEFAULT_LOSS)) } else { stated };
+        Ok(Some(Settings {
+            scheme,
+            max_loss: budget,
+            gate: flags.gate.or(self.gate).unwrap_or_default(),
+            metric: flags.metric.or(self.metric),
+            objective: flags.objective.or(self.objective).unwrap_or_default(),
+            exclude: lists(&flags.exclude, &self.exclude),
+            include: lists(&flags.include, &self.include),
+            processor: flags.target.or(self.target),
+            prune: flags.prune.or(self.prune).map(|prune| prune.0),
+        }))
+    }
+
     /// These settings with those of a variant over them.
     fn with(&self, variant: &ModelConfig) -> ModelConfig {
         let mut merged = self.clone();
@@ -182,6 +229,14 @@ impl ModelConfig {
         take(&mut merged.evaluate, &variant.evaluate);
         take(&mut merged.calibrate, &variant.calibrate);
         take(&mut merged.max_loss, &variant.max_loss);
+        take(&mut merged.quantize, &variant.quantize);
+        take(&mut merged.gate, &variant.gate);
+        take(&mut merged.metric, &variant.metric);
+        take(&mut merged.objective, &variant.objective);
+        take(&mut merged.exclude, &variant.exclude);
+        take(&mut merged.include, &variant.include);
+        take(&mut merged.target, &variant.target);
+        take(&mut merged.prune, &variant.prune);
         take(&mut merged.sign, &variant.sign);
         take(&mut merged.deadline_ms, &variant.deadline_ms);
         take(&mut merged.peak_memory_bytes, &variant.peak_memory_bytes);
@@ -203,7 +258,7 @@ fn replace<T: Clone>(into: &mut Vec<T>, from: &[T], name: impl Fn(&T) -> &String
 }
 
 impl Target {
-    fn new(name: &str, entry: &ModelConfig, source: PathBuf, folder: &Path) -> Target {
+    fn new(name: &str, entry: &ModelConfig, source: PathBuf, folder: &Path, args: &BuildArgs) -> Result<Target, Error> {
         let resolved = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.join(path));
         let mut outputs = entry.outputs.clone();
         for output in outputs.values_mut() {
@@ -225,6 +280,7 @@ impl Target {
             evaluate: resolved(&entry.evaluate),
             calibrate: resolved(&entry.calibrate),
             max_loss: entry.max_loss,
+            quantize: entry.quantization(args)?,
             sign: resolved(&entry.sign),
             deadline_ms: entry.deadline_ms.unwrap_or(0),
             peak_memory_bytes: entry.peak_memory_bytes,
@@ -235,7 +291,7 @@ impl Target {
         };
         target.shapes.sort_by(|a, b| a.name.cmp(&b.name));
         target.constants.sort_by(|a, b| a.name.cmp(&b.name));
-        target
+        Ok(target)
     }
 
     fn overridden(mut self, args: &BuildArgs) -> Result<Target, Error> {

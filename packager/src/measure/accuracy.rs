@@ -166,7 +166,16 @@ impl Right {
     }
 }
 
-fn matches_label(port: &Port, tensor: &Tensor, label: &Label, reading: &Reading<'_>) -> Result<bool, ContentError> {
+/// Whether the first row of what an output says is the label.
+///
+/// # Errors
+/// [`ContentError::Description`]: the output is not what it is described as.
+pub(crate) fn matches_label(
+    port: &Port,
+    tensor: &Tensor,
+    label: &Label,
+    reading: &Reading<'_>,
+) -> Result<bool, ContentError> {
     Ok(match answer(port, tensor, reading)? {
         Some(Answer::Classes { rows, .. }) => {
             rows.first().and_then(|row| row.first()).is_some_and(|class| match label {

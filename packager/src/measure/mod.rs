@@ -4,6 +4,7 @@ mod accuracy;
 mod compare;
 mod latency;
 
+pub(crate) use accuracy::matches_label;
 pub use accuracy::{Accuracy, Failure, Right, evaluate};
 pub use compare::{Comparison, TOLERANCE, compare, tolerance};
 pub use latency::Latency;

@@ -78,6 +78,7 @@ pub fn gather(
         graph: operators(&graph),
         memory: memory(manifest),
         engines: Options::default().engines.iter().map(|engine| preflight(&**engine, &graph)).collect(),
+        quantization: quantization::read(&bundle).map_err(in_file)?,
         golden,
         trust: trusted,
     };

@@ -35,6 +35,9 @@ pub fn page(report: &Inspection, tensors: &[Tensor]) -> String {
     if !tensors.is_empty() {
         html.push_str(&treemap(tensors));
     }
+    if let Some(quantization) = &report.quantization {
+        html.push_str(&super::quantization_page::sections(quantization));
+    }
     html.push_str("<div class=\"pair\">\n");
     html.push_str(&ports("Inputs", &report.inputs));
     html.push_str(&ports("Outputs", &report.outputs));
@@ -352,7 +355,7 @@ fn origin(report: &Inspection) -> String {
 }
 
 /// Text for the inside of an element or of a quoted attribute. Names in a bundle are a stranger's words.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -4,6 +4,8 @@ pub(crate) mod gather;
 mod html;
 mod meaning;
 mod plan;
+pub(crate) mod quantization;
+mod quantization_page;
 pub(crate) mod text;
 mod treemap;
 
@@ -43,6 +45,8 @@ pub struct Inspection {
     pub memory: Memory,
     /// Which engines run it.
     pub engines: Vec<EngineAnswer>,
+    /// How it was quantized and what that cost, if it was.
+    pub quantization: Option<quantization::Quantization>,
     /// The golden cases.
     pub golden: Option<GoldenSummary>,
     /// Who signed, and what that is worth to the caller.

@@ -21,6 +21,11 @@ pub fn screen(report: &Inspection) -> String {
     text.push_str(&format!("\n{}{}", heading("Outputs"), ports(&report.outputs)));
     text.push_str(&format!("\n{}{}", heading("Sections"), sections(&report.sections)));
     text.push_str(&format!("\n{}{}", heading("Weights"), weights(&report.weights)));
+    if let Some(quantization) = &report.quantization {
+        let mut fields = Table::of_fields();
+        quantization.fields(&mut fields);
+        text.push_str(&format!("\n{}{}", heading("Quantization"), fields.render()));
+    }
     text.push_str(&format!("\n{}{}", heading("Running it"), running(report)));
     text.push_str(&format!("\n{}{}", heading("Signatures"), signatures(&report.trust)));
     text

@@ -19,6 +19,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("inspect", include_str!("inspect.v1.json")),
     ("key", include_str!("key.v1.json")),
     ("plan", include_str!("plan.v1.json")),
+    ("quantize", include_str!("quantize.v1.json")),
     ("run", include_str!("run.v1.json")),
     ("sign", include_str!("sign.v1.json")),
     ("unpack", include_str!("unpack.v1.json")),

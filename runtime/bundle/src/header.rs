@@ -262,6 +262,8 @@ pub enum Kind {
     Bom,
     /// `attestation/N`: in-toto statements.
     Attestation,
+    /// `quantization`: how the weights were quantized, and what that cost.
+    Quantization,
     /// `weights/N`: tensor bytes.
     Weights,
     /// A kind that this reader does not know.
@@ -280,6 +282,7 @@ impl Kind {
         (Kind::Card, 6, "card", false),
         (Kind::Bom, 7, "bom", false),
         (Kind::Attestation, 8, "attestation", true),
+        (Kind::Quantization, 9, "quantization", false),
         (Kind::Weights, 255, "weights", true),
     ];
 

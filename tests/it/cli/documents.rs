@@ -25,6 +25,11 @@ const LINES: &[(&str, &str)] = &[
     ("key", "key new other.pem --no-passphrase"),
     ("key", "key show publisher.pub"),
     ("plan", "inspect model.pannier --key publisher.pub --plan"),
+    ("quantize", "quantize model.onnx --scheme q8 --include MatMul -o small.pannier"),
+    (
+        "quantize",
+        "quantize model.onnx --scheme q8 --include MatMul --evaluate cases.npz --max-loss 90% -o small.pannier",
+    ),
     ("run", "run model.pannier notes.txt --key publisher.pub"),
     ("run", "run model.pannier cases.npz --key publisher.pub"),
     ("run", "run model.pannier cases.npz --key publisher.pub --sandbox"),

@@ -28,6 +28,7 @@ pub fn target(name: &str, source: &Path) -> Target {
         evaluate: None,
         calibrate: None,
         max_loss: None,
+        quantize: None,
         sign: None,
         deadline_ms: 0,
         peak_memory_bytes: None,

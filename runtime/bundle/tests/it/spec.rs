@@ -13,7 +13,7 @@ const SPEC: &str = include_str!("../../SPEC.md");
 
 /// The rows of the tables under a heading, cells trimmed and without back-quotes.
 ///
-/// What sections 6.2 to 6.7 say of programs is for the tests of what reads programs.
+/// What sections 6.2 to 6.10 say of programs is for the tests of what reads programs.
 fn rows(heading: &str) -> impl Iterator<Item = Vec<String>> {
     let (_, after) = SPEC.split_once(&format!("\n{heading}")).unwrap();
     rows_of(after.split("\n#").next().unwrap())

@@ -67,6 +67,7 @@ fn every_kind() -> Vec<u8> {
         "bom",
         "attestation/0",
         "attestation/1",
+        "quantization",
         "weights/0",
         "weights/1",
     ];

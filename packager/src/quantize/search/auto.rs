@@ -1,0 +1,189 @@
+//! The largest noise whose loss is well within the budget, and the fewest bytes for it.
+
+use super::allocate::{Grain, Sensitivity, allocate};
+use super::{Found, SHARE_OF_BUDGET, Search, Tried, ladder, latency, sensitivity, steering_loss};
+use crate::error::Error;
+use crate::quantize::settings::Objective;
+use crate::quantize::{Activations, LayerScheme, Recipe, Stage};
+
+/// The noisiest that is tried, in decibels of signal to noise: below, answers have little to do with the original's.
+const LEAST_DB: u32 = 6;
+/// The finest that is tried: there all but constant layers are left alone.
+const MOST_DB: u32 = 100;
+/// The noise at which it is tried what helps.
+const LADDER_DB: f64 = 25.0;
+/// How much the noise is lowered after a gate that was missed.
+const TIGHTEN_DB: f64 = 3.0;
+/// Most that the noise is lowered for what is seldom and was not seen among few cases: the gate, which looks again after a
+/// failure, does the rest.
+const CAUTION_DB: f64 = 3.0;
+
+/// Searches.
+///
+/// # Errors
+/// As [`Search::run`].
+pub(super) fn search(search: &mut Search<'_>) -> Result<Found, Error> {
+    let known = Known::measure(search)?;
+    let start = recipe(search, &known, LADDER_DB, &Recipe::uniform(search.layers.len(), LayerScheme::Float));
+    let base = ladder::climb(search, start)?;
+
+    // Halving: what is coarser than `low` loses too much, `high` does not.
+    let (mut low, mut high) = (LEAST_DB, MOST_DB);
+    let mut best: Option<(u32, Tried)> = None;
+    let mut worst: Option<(u32, f64)> = None;
+    let total = u64::from((high - low).ilog2()) + 2;
+    let mut done = 0;
+    while high - low > 1 {
+        (search.progress)(Stage::Search, done, total);
+        done += 1;
+        let middle = low + (high - low) / 2;
+        let tried = attempt(search, &known, f64::from(middle), &base)?;
+        if search.is_within(&tried.score) {
+            (high, best) = (middle, Some((middle, tried)));
+        } else {
+            worst = Some((middle, steering_loss(&tried.score)));
+            low = middle;
+        }
+    }
+    let Some((decibels, tried)) = best.filter(|(_, tried)| is_quantized(&tried.recipe)) else {
+        return Err(search.unreachable(None)?);
+    };
+    let mut found = found(tried, &known, f64::from(decibels));
+    let mut cautious = caution(search, f64::from(decibels), worst);
+    while let Some(decibels) = cautious {
+        let tried = attempt(search, &known, decibels, &base)?;
+        if search.is_within(&tried.score) && is_quantized(&tried.recipe) {
+            found = self::found(tried, &known, decibels);
+            break;
+        }
+        // With so few cases, one of them may change at this noise and at no coarser one.
+        cautious = Some(decibels + TIGHTEN_DB).filter(|decibels| *decibels < f64::from(MOST_DB));
+    }
+    (search.progress)(Stage::Search, total, total);
+    Ok(found)
+}
+
+/// Less noise than what just sufficed, where few cases were counted: none of 60 may differ, and still one of 100 would.
+/// Decisions flip in proportion to the amplitude of the noise, where they are about evenly far from flipping; so the finest noise
+/// at which some did flip says how far one has to go for what is allowed.
+fn caution(search: &Search<'_>, sufficed: f64, flipped: Option<(u32, f64)>) -> Option<f64> {
+    let (decibels, share) = flipped.filter(|_| search.judge.metric().counts())?;
+    let allowed = search.settings.max_loss? * SHARE_OF_BUDGET;
+    if allowed <= 0.0 {
+        return None;
+    }
+    let wanted = f64::from(decibels) + 20.0 * (share / allowed).log10();
+    let wanted = wanted.min(sufficed + CAUTION_DB);
+    (wanted > sufficed + 0.5).then_some(wanted)
+}
+
+/// The same with less noise.
+///
+/// # Errors
+/// As [`Search::run`].
+pub(super) fn tighten(search: &mut Search<'_>, missed: &Found) -> Result<Option<Found>, Error> {
+    let (Some(sensitivities), Some(decibels)) = (&missed.sensitivities, missed.target_db) else { return Ok(None) };
+    let known = Known { sensitivities: sensitivities.clone(), integers: missed.integers.clone() };
+    let decibels = decibels + TIGHTEN_DB;
+    let tried = attempt(search, &known, decibels, &missed.recipe)?;
+    Ok(is_quantized(&tried.recipe).then(|| found(tried, &known, decibels)))
+}
+
+/// What was measured of the layers.
+struct Known {
+    /// Noise of weights; `None` for a layer that is not to be quantized.
+    sensitivities: Vec<Option<Sensitivity>>,
+    /// Noise of 8-bit activations; `None` for a layer that is no faster with integers.
+    integers: Vec<Option<f64>>,
+}
+
+impl Known {
+    fn measure(search: &mut Search<'_>) -> Result<Known, Error> {
+        let sensitivities = sensitivity::measure(search)?;
+        let mut integers = vec![None; search.layers.len()];
+        if search.settings.objective != Objective::Size {
+            let (times, faster) = latency::measure(search)?;
+            search.times = times;
+            let noises = sensitivity::measure_activations(search, &sensitivities, Activations::Static)?;
+            for (slot, (noise, faster)) in integers.iter_mut().zip(noises.into_iter().zip(faster)) {
+                *slot = faster.then_some(noise);
+            }
+        }
+        Ok(Known { sensitivities, integers })
+    }
+
+    /// The layers that compute with integers where activations may make so much noise in all, and what they make: those with the
+    /// least noise first, so that they are many.
+    fn integers_within(&self, noise: f64) -> (Vec<bool>, f64) {
+        let mut order: Vec<(usize, f64)> =
+            self.integers.iter().enumerate().filter_map(|(index, noise)| Some((index, (*noise)?))).collect();
+        order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let (mut chosen, mut sum) = (vec![false; self.integers.len()], 0.0);
+        for (index, own) in order {
+            if sum + own <= noise {
+                sum += own;
+                chosen[index] = true;
+            }
+        }
+        (chosen, sum)
+    }
+}
+
+fn attempt(search: &mut Search<'_>, known: &Known, decibels: f64, base: &Recipe) -> Result<Tried, Error> {
+    let recipe = recipe(search, known, decibels, base);
+    search.try_out(format!("noise of {decibels:.1} dB"), recipe)
+}
+
+/// The fewest bytes for this noise, everything else as in `base`. Where time counts, activations may make half of it.
+fn recipe(search: &Search<'_>, known: &Known, decibels: f64, base: &Recipe) -> Recipe {
+    let noise = 10f64.powf(-decibels / 10.0);
+    let (integers, made) = known.integers_within(noise / 2.0);
+    let of_weights: Vec<Sensitivity> = known.sensitivities.iter().flatten().copied().collect();
+    let mut grains = allocate(&of_weights, noise - made).into_iter();
+    let most = search.settings.processor.map_or(127, |processor| processor.levels());
+    let mut recipe = Recipe { prune: search.settings.prune, ..base.clone() };
+    for (index, layer) in recipe.layers.iter_mut().enumerate() {
+        let grain = known.sensitivities[index].and_then(|_| grains.next());
+        let integer = |levels: u8| LayerScheme::Int8 {
+            activations: Activations::Static,
+            levels: levels.min(most),
+            symmetric: true,
+        };
+        *layer = match (search.settings.objective, grain) {
+            (Objective::Latency, Some(Grain::Levels(_))) if integers[index] => integer(127),
+            (Objective::Latency, _) | (_, Some(Grain::Float) | None) => LayerScheme::Float,
+            (_, Some(Grain::Levels(levels))) if integers[index] => integer(levels),
+            (_, Some(Grain::Levels(levels))) => {
+                LayerScheme::Int8 { activations: Activations::Float, levels, symmetric: true }
+            }
+            (_, Some(Grain::Half)) => LayerScheme::Fp16,
+        };
+    }
+    recipe
+}
+
+/// How fine a scheme is.
+pub(super) fn grain(scheme: Option<LayerScheme>) -> Grain {
+    match scheme {
+        Some(LayerScheme::Int8 { levels, .. }) => Grain::Levels(levels.max(1)),
+        // About as fine as 15 codes of a whole channel.
+        Some(LayerScheme::Int4 { .. }) => Grain::Levels(7),
+        Some(LayerScheme::Fp16) => Grain::Half,
+        Some(LayerScheme::Float) => Grain::Float,
+        None => Grain::Levels(127),
+    }
+}
+
+fn is_quantized(recipe: &Recipe) -> bool {
+    recipe.layers.iter().any(|scheme| *scheme != LayerScheme::Float)
+}
+
+fn found(tried: Tried, known: &Known, decibels: f64) -> Found {
+    Found {
+        recipe: tried.recipe,
+        applied: tried.applied,
+        sensitivities: Some(known.sensitivities.clone()),
+        integers: known.integers.clone(),
+        target_db: Some(decibels),
+    }
+}

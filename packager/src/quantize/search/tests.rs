@@ -1,0 +1,172 @@
+//! The whole way on made-up models, whose answers are known.
+
+use crate::Error;
+use crate::build::RunLimits;
+use crate::content::Case;
+use crate::quantize::prove::{BudgetError, GateMode, Metric, Set, Sets};
+use crate::quantize::settings::{Objective, Scheme};
+use crate::quantize::*;
+use pannier_bundle::manifest::{Content, Port};
+use pannier_engine::{DType, Dim, Program, ProgramBuilder, Tensor};
+
+const WIDTH: usize = 64;
+
+/// Numbers in [-1, 1) that look random and are always the same.
+fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Three products of matrices. In the second, one weight of each column is so large that integers have no digits left for the
+/// others; it is multiplied with a channel that is always zero, so in binary32 it does no harm.
+fn fragile() -> Program {
+    let mut builder = ProgramBuilder::new();
+    let mut value = builder.input("x", DType::F32, &[Dim::Fixed(1), Dim::Fixed(WIDTH as u64)]);
+    for layer in 0..3 {
+        let mut weights = numbers(layer, WIDTH * WIDTH);
+        for row in 0..WIDTH {
+            if layer == 0 {
+                weights[row * WIDTH] = 0.0;
+            }
+        }
+        if layer == 1 {
+            weights[..WIDTH].fill(1e30);
+        }
+        let weights = Tensor::from_slice([WIDTH, WIDTH], &weights).unwrap();
+        let weights = builder.weight(&format!("w{layer}"), &weights);
+        value = builder.node("MatMul", &[value, weights]);
+    }
+    builder.output("y", value);
+    builder.build()
+}
+
+fn port(name: &str, content: Content) -> Port {
+    Port {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: vec![Dim::Fixed(1), Dim::Fixed(WIDTH as u64)],
+        description: String::new(),
+        content,
+    }
+}
+
+fn set(seed: u64, count: u64) -> Set {
+    let case = |index: u64| Case {
+        name: index.to_string(),
+        inputs: vec![("x".into(), Tensor::from_slice([1, WIDTH], &numbers(seed + index, WIDTH)).unwrap())],
+        ..Case::default()
+    };
+    Set { cases: (0..count).map(case).collect(), digests: (0..count).map(|index| [index as u8; 32]).collect() }
+}
+
+fn sets() -> Sets {
+    Sets { tuning: set(1000, 32), held_out: set(2000, 40), ..Sets::default() }
+}
+
+fn settings(scheme: Scheme, max_loss: f64) -> Settings {
+    Settings {
+        scheme,
+        max_loss: Some(max_loss),
+        gate: GateMode::Bound,
+        metric: Some(Metric::Snr),
+        objective: Objective::Size,
+        exclude: Vec::new(),
+        include: Vec::new(),
+        processor: None,
+        prune: None,
+    }
+}
+
+/// Runs a quantization with the ports of [`fragile`].
+fn run(settings: &Settings, sets: &Sets) -> Result<Quantized, Error> {
+    let (inputs, outputs) = ([port("x", Content::Tensor)], [port("y", Content::Tensor)]);
+    let model = Model { inputs: &inputs, outputs: &outputs, labels: &[], limits: RunLimits::GIVEN };
+    quantize(&fragile(), model, settings, sets, &mut |_, _, _| ())
+}
+
+fn is_integer(scheme: &LayerScheme) -> bool {
+    matches!(scheme, LayerScheme::Int8 { .. } | LayerScheme::Int4 { .. })
+}
+
+#[test]
+fn a_layer_that_breaks_is_kept_in_floats_by_itself() {
+    for scheme in [Scheme::Auto, Scheme::Q8] {
+        let made = run(&settings(scheme, 0.01), &sets()).unwrap();
+        let integers: Vec<bool> = made.record.recipe.layers.iter().map(is_integer).collect();
+        assert_eq!(integers, [true, false, true], "{scheme}: {:?}", made.record.recipe.layers);
+        let proof = made.record.proof.as_ref().unwrap();
+        assert!(proof.verdict.passed && proof.verdict.bound <= 0.01, "{scheme}: {proof:?}");
+        assert!(made.record.steps.iter().any(|step| step.within), "{scheme}");
+    }
+}
+
+#[test]
+fn coarser_steps_take_fewer_bytes_and_keep_a_larger_budget() {
+    let bytes = |max_loss| {
+        let made = run(&settings(Scheme::Auto, max_loss), &sets()).unwrap();
+        assert!(made.record.proof.as_ref().unwrap().verdict.bound <= max_loss, "{max_loss}");
+        let levels = made.record.recipe.layers.iter().filter_map(|scheme| match scheme {
+            LayerScheme::Int8 { levels, .. } => Some(u32::from(*levels)),
+            _ => None,
+        });
+        levels.sum::<u32>()
+    };
+    assert!(bytes(0.05) < bytes(0.002));
+}
+
+#[test]
+fn a_budget_that_cannot_be_kept_names_the_layer() {
+    let mut impossible = settings(Scheme::Q8, 0.0);
+    impossible.exclude = vec!["matmul_0".into(), "matmul_2".into()];
+    let Err(Error::Budget(error)) = run(&impossible, &sets()) else { panic!("it cannot be kept") };
+    assert!(matches!(error, BudgetError::Unreachable { .. }), "{error}");
+    assert_eq!(error.code().exit_status(), 21);
+    assert!(error.hint().unwrap().contains("`matmul_1` (100 %)"), "{error:?}");
+}
+
+#[test]
+fn what_was_recorded_can_be_done_again() {
+    let (made, sets) = (run(&settings(Scheme::Auto, 0.01), &sets()).unwrap(), sets());
+    let (inputs, outputs) = ([port("x", Content::Tensor)], [port("y", Content::Tensor)]);
+    let model = Model { inputs: &inputs, outputs: &outputs, labels: &[], limits: RunLimits::GIVEN };
+    let read = Record::decode(&made.record.encode()).unwrap();
+    let again = repeat(&fragile(), model, &read, &sets).unwrap();
+    assert_eq!(again.differences, Vec::<String>::new());
+    assert_eq!((again.record, &*again.program.graph), (made.record, &*made.program.graph));
+    let bytes = |program: &Program| -> Vec<Vec<u8>> {
+        program.sections.iter().map(|section| section.as_bytes().to_vec()).collect()
+    };
+    assert_eq!(bytes(&again.program), bytes(&made.program));
+    // Other cases are told apart before anything is computed.
+    let others = Sets { tuning: set(1000, 31), ..sets };
+    if Observe::of(&read.recipe) != Observe::NOTHING {
+        assert!(matches!(repeat(&fragile(), model, &read, &others), Err(Error::Mismatch { .. })));
+    }
+}
+
+#[test]
+fn without_cases_a_scheme_is_applied_and_nothing_is_claimed() {
+    let plain = Settings { max_loss: None, ..settings(Scheme::Fp16, 0.0) };
+    // binary16 cannot hold the large weights.
+    let exclude = Settings { exclude: vec!["matmul_1".into()], ..plain };
+    let made = run(&exclude, &Sets::default()).unwrap();
+    assert_eq!((made.record.proof, made.record.tuning), (None, None));
+    assert!(made.warnings.iter().any(|warning| warning.contains("nothing was measured")), "{:?}", made.warnings);
+    for scheme in [Scheme::Auto, Scheme::Q8Static, Scheme::Q8] {
+        let result = run(&settings(scheme, 0.01), &Sets::default());
+        assert!(matches!(result, Err(Error::Budget(BudgetError::Data { .. }))), "{scheme}");
+    }
+}
+
+#[test]
+fn a_model_that_is_quantized_is_refused() {
+    let made = run(&settings(Scheme::Auto, 0.01), &sets()).unwrap();
+    let (inputs, outputs) = ([port("x", Content::Tensor)], [port("y", Content::Tensor)]);
+    let model = Model { inputs: &inputs, outputs: &outputs, labels: &[], limits: RunLimits::GIVEN };
+    let again = quantize(&made.program, model, &settings(Scheme::Q8, 0.5), &sets(), &mut |_, _, _| ());
+    assert!(matches!(again, Err(Error::Quantize(QuantizeError::AlreadyQuantized { .. }))));
+}
