@@ -36,6 +36,15 @@ pub struct Statement {
     pub predicate: TestResult,
 }
 
+/// What every statement says of itself.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "_type")]
+    kind: String,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+}
+
 /// Something with a digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
@@ -131,20 +140,22 @@ impl Statement {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads the section. `sections` are the names and digests of the bundle's sections; a statement about `graph` or
-    /// `weights/N` of another bundle is refused. Never panics.
+    /// Reads the section; `None` for a statement of another kind, of which nothing is known here. `sections` are the names and
+    /// digests of the bundle's sections; a statement about sections of another bundle is refused. Never panics.
     ///
     /// # Errors
     /// [`StatementError::Malformed`], [`StatementError::Subject`].
-    pub fn decode(bytes: &[u8], sections: &BTreeMap<String, String>) -> Result<Statement, StatementError> {
+    pub fn decode(bytes: &[u8], sections: &BTreeMap<String, String>) -> Result<Option<Statement>, StatementError> {
         let malformed = |reason: String| StatementError::Malformed { reason };
         if bytes.len() > BYTES_MAX {
             return Err(malformed(format!("it has {} bytes, at most {BYTES_MAX} are read", bytes.len())));
         }
-        let statement: Statement = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
-        if statement.kind != STATEMENT || statement.predicate_type != PREDICATE {
-            return Err(malformed(format!("its type is {}, {}", statement.kind, statement.predicate_type)));
+        let Kind { kind, predicate_type } =
+            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        if (&*kind, &*predicate_type) != (STATEMENT, PREDICATE) {
+            return Ok(None);
         }
+        let statement: Statement = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         if statement.subject.is_empty() {
             return Err(malformed("it is about nothing".to_owned()));
         }
@@ -154,7 +165,7 @@ impl Statement {
                 return Err(StatementError::Subject { name: subject.name.clone() });
             }
         }
-        Ok(statement)
+        Ok(Some(statement))
     }
 
     /// What was tested, in one line.
@@ -200,7 +211,9 @@ mod tests {
     #[test]
     fn a_statement_survives_its_encoding() {
         let statement = statement();
-        assert_eq!(Statement::decode(&statement.encode(), &sections()), Ok(statement.clone()));
+        assert_eq!(Statement::decode(&statement.encode(), &sections()), Ok(Some(statement.clone())));
+        let other = Statement { predicate_type: "https://example.com/other".to_owned(), ..statement.clone() };
+        assert_eq!(Statement::decode(&other.encode(), &BTreeMap::new()), Ok(None));
         assert_eq!(statement.text(), "passed: accuracy");
         let text = String::from_utf8(statement.encode()).unwrap();
         for word in ["\"_type\"", "predicateType", "passedTests", "test-result/v0.1"] {
@@ -219,7 +232,6 @@ mod tests {
         assert_eq!(refused(|statement| statement.subject[0] = resource("graph", &[9; 32])), other);
         assert_eq!(refused(|statement| statement.subject[0].digest.clear()), other);
         assert!(matches!(refused(|statement| statement.subject.clear()), StatementError::Malformed { .. }));
-        assert!(matches!(refused(|statement| statement.kind.clear()), StatementError::Malformed { .. }));
         for bytes in [&b""[..], b"{}", b"[]", b"\xff", &[b'['; 5000]] {
             assert!(Statement::decode(bytes, &sections()).is_err());
         }

@@ -102,7 +102,7 @@ pub fn read<S: pannier_bundle::Source>(bundle: &Verified<S>) -> Result<Option<Qu
             let sections = &bundle.header().sections;
             let digests: BTreeMap<String, String> =
                 sections.iter().map(|section| (section.name.clone(), units::hex(&section.sha256))).collect();
-            Some(Statement::decode(&bundle.read(attestation::SECTION)?, &digests)?.text())
+            Statement::decode(&bundle.read(attestation::SECTION)?, &digests)?.map(|statement| statement.text())
         }
         None => None,
     };
