@@ -112,7 +112,7 @@ lines! {
     quantize_with_infinities: "quantize model.onnx --include MatMul --calibrate infinite.npz --evaluate judge.npz -o out.pannier";
     quantize_with_unknown_labels: "quantize model.onnx --include MatMul --calibrate tune.npz --evaluate labels.npz -o out.pannier";
     quantize_an_impossible_budget:
-        "quantize model.onnx --include MatMul --calibrate tune.npz --evaluate judge.npz --metric cosine --max-loss 0% -o out.pannier";
+        "quantize model.onnx --scheme q8 --include MatMul --calibrate tune.npz --evaluate judge.npz --metric cosine --max-loss 0% -o out.pannier";
     quantize_what_cannot_be_proved:
         "quantize model.onnx --include MatMul --calibrate tune.npz --evaluate judge.npz --max-loss 1% --gate bound -o out.pannier";
     quantize_again:

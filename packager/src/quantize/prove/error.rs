@@ -47,7 +47,7 @@ pub enum BudgetError {
         classes: usize,
     },
     /// There are too few cases.
-    #[error("{found} cases are too few: {why}")]
+    #[error("too few cases ({found}): {why}")]
     TooFew {
         /// How many there are.
         found: usize,
