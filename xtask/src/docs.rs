@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::bench::table;
+use crate::bench::{DOCUMENTS, table};
 use crate::setup::python;
 use crate::{environment, shell};
 
@@ -52,10 +52,11 @@ pub fn check(packager: &Path) -> Result<()> {
 fn generate(packager: &Path) -> Result<Vec<Generated>> {
     let root = environment::root();
     let errors = shell::output(Command::new(packager).args(["explain", "--markdown"]))?;
-    let readme = root.join("README.md");
-    let text = fs::read_to_string(&readme).with_context(|| readme.display().to_string())?;
-    Ok(vec![
-        Generated { path: root.join("docs/errors.md"), content: errors },
-        Generated { content: table::insert(&text)?, path: readme },
-    ])
+    let mut generated = vec![Generated { path: root.join("docs/errors.md"), content: errors }];
+    for document in DOCUMENTS {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        generated.push(Generated { content: table::insert(document, &text)?, path });
+    }
+    Ok(generated)
 }

@@ -33,9 +33,10 @@ cargo xtask VERB
   test --all           the same, then slow tests, fuzz targets, no_std and wasm32 checks
        --fuzz-seconds N   how long each fuzz target runs (default 30)
   ci                   what a build server runs: `test` with the lock file frozen, then the no_std and wasm32 checks
-  bench                compare with others on this machine; rewrites the tables in README.md
-       --only PART        peers (ONNX Runtime), sandbox (V8, processes and others) or web (onnxruntime-web in a browser)
-       --rounds N         how often the sides take turns (default 5; sandbox and web 3)
+  bench                compare with others on this machine; rewrites the tables in README.md and docs/quantization.md
+       --only PART        peers (ONNX Runtime), quantize (its quantizer), sandbox (V8, processes and others) or web
+                          (onnxruntime-web in a browser)
+       --rounds N         how often the sides take turns (default 3; peers 5)
        --table-only       rewrite the tables from benches/results without measuring
   docs                 rewrite the generated documents
        --check            fail if one of them is out of date

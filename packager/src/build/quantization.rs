@@ -8,9 +8,7 @@ use crate::content::Interface;
 use crate::error::Error;
 use crate::import::ImportError;
 use crate::quantize::prove::Sets;
-use crate::quantize::{
-    self, Activations, LayerScheme, Model, Quantized, Record, Role, Settings, attestation as statement,
-};
+use crate::quantize::{self, Model, Quantized, Record, Role, Settings, attestation as statement};
 use pannier_bundle::manifest::{Quantization, Source};
 use pannier_engine::Program;
 
@@ -35,14 +33,6 @@ pub fn quantize(
 /// What a quantization has to know of a model.
 pub fn model(ports: &Ports, limits: RunLimits) -> Model<'_> {
     Model { inputs: &ports.inputs, outputs: &ports.outputs, labels: &ports.labels, limits }
-}
-
-/// Whether numbers are rounded to integers while the model runs: a last digit may then decide for another integer.
-pub fn has_integers(record: &Record) -> bool {
-    let rounds = |scheme: &LayerScheme| {
-        matches!(scheme, LayerScheme::Int8 { activations: Activations::Static | Activations::Dynamic, .. })
-    };
-    record.recipe.layers.iter().any(rounds)
 }
 
 /// What the manifest says of each weight.

@@ -1,7 +1,7 @@
 //! `bench`: this project beside others, in turn, on the same models, inputs and machine.
 //!
 //! Every measurement is a process of its own, and the sides alternate, so that a machine that slows down slows all of them. Raw
-//! figures go to `benches/results`; the tables in README.md are made from those files alone.
+//! figures go to `benches/results`; the tables in documents are made from those files alone.
 
 mod machine;
 mod measure;
@@ -22,11 +22,16 @@ use setting::{Bench, Web};
 /// The models, in the order of the tables.
 pub const MODELS: [&str; 5] = ["magika", "ocr-cls", "ocr-det", "ocr-rec", "silero-vad"];
 
-/// What is measured: each part has a file of results and its tables in README.md.
+/// The documents that have tables.
+pub const DOCUMENTS: [&str; 2] = ["README.md", "docs/quantization.md"];
+
+/// What is measured: each part has a file of results and its tables in a document.
 #[derive(Clone, Copy)]
 pub enum Part {
     /// The native runtime and ONNX Runtime.
     Peers,
+    /// Quantized models, and what ONNX Runtime's quantizer makes of the same.
+    Quantize,
     /// The sandbox, V8, and other ways to isolate a call.
     Sandbox,
     /// The npm package and onnxruntime-web, in a browser and in Node.
@@ -35,21 +40,23 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Part; 3] = [Part::Peers, Part::Sandbox, Part::Web];
+    pub const ALL: [Part; 4] = [Part::Peers, Part::Quantize, Part::Sandbox, Part::Web];
 
     /// The part of this name.
     pub fn named(name: &str) -> Result<Part> {
         match name {
             "peers" => Ok(Part::Peers),
+            "quantize" => Ok(Part::Quantize),
             "sandbox" => Ok(Part::Sandbox),
             "web" => Ok(Part::Web),
-            other => bail!("`{other}` is not a part of the bench: there are peers, sandbox and web"),
+            other => bail!("`{other}` is not a part of the bench: there are peers, quantize, sandbox and web"),
         }
     }
 
     fn marker(self) -> &'static str {
         match self {
             Part::Peers => "bench",
+            Part::Quantize => "bench-quantize",
             Part::Sandbox => "bench-sandbox",
             Part::Web => "bench-web",
         }
@@ -58,8 +65,17 @@ impl Part {
     fn results_file(self) -> &'static str {
         match self {
             Part::Peers => "peers.json",
+            Part::Quantize => "quantize.json",
             Part::Sandbox => "sandbox.json",
             Part::Web => "web.json",
+        }
+    }
+
+    /// Where its tables are.
+    fn document(self) -> &'static str {
+        match self {
+            Part::Quantize => "docs/quantization.md",
+            Part::Peers | Part::Sandbox | Part::Web => "README.md",
         }
     }
 
@@ -88,6 +104,7 @@ pub fn run(only: Option<Part>, rounds: Option<u32>, table_only: bool) -> Result<
         for part in &parts {
             let results = match part {
                 Part::Peers => peers(&bench, rounds.unwrap_or(5))?,
+                Part::Quantize => quantize(&bench, rounds.unwrap_or(3))?,
                 Part::Sandbox => sandbox(&bench, rounds.unwrap_or(3))?,
                 Part::Web => web(&bench, rounds.unwrap_or(3))?,
             };
@@ -95,9 +112,11 @@ pub fn run(only: Option<Part>, rounds: Option<u32>, table_only: bool) -> Result<
             fs::write(&path, format!("{results:#}\n")).with_context(|| path.display().to_string())?;
         }
     }
-    let readme = root().join("README.md");
-    let text = fs::read_to_string(&readme).with_context(|| readme.display().to_string())?;
-    fs::write(&readme, table::insert(&text)?).with_context(|| readme.display().to_string())?;
+    for document in DOCUMENTS {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        fs::write(&path, table::insert(document, &text)?).with_context(|| path.display().to_string())?;
+    }
     for part in parts {
         println!("{}", table::render(part)?);
     }
@@ -110,6 +129,15 @@ fn peers(bench: &Bench, rounds: u32) -> Result<Value> {
         "versions": machine::versions(bench)?,
         "rounds": rounds,
         "models": measure::peers::models(bench, rounds)?,
+    }))
+}
+
+fn quantize(bench: &Bench, rounds: u32) -> Result<Value> {
+    Ok(json!({
+        "machine": machine::describe()?,
+        "versions": machine::versions(bench)?,
+        "rounds": rounds,
+        "models": measure::quantize::models(bench, rounds)?,
     }))
 }
 

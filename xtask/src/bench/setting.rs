@@ -1,7 +1,7 @@
 //! Where everything is that a measurement needs, and the programs it is made of.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -17,6 +17,7 @@ pub struct Bench {
     pub key: PathBuf,
     python: PathBuf,
     models: PathBuf,
+    packager: PathBuf,
     programs: PathBuf,
     work: PathBuf,
 }
@@ -39,23 +40,53 @@ impl Bench {
         }
         fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
         let programs = environment::target_dir()?.join("release");
-        let bench = Bench { key: work.join("bench.pub"), python, models, programs, work };
-        bench.build_bundles(&packager)?;
+        let bench = Bench { key: work.join("bench.pub"), python, models, packager, programs, work };
+        bench.build_bundles()?;
         Ok(bench)
     }
 
-    fn build_bundles(&self, packager: &Path) -> Result<()> {
-        let secret = self.work.join("bench.pem");
-        shell::run(Command::new(packager).args(["key", "new", "--no-passphrase"]).arg(&secret))?;
+    fn build_bundles(&self) -> Result<()> {
+        shell::run(self.packager().args(["key", "new", "--no-passphrase"]).arg(self.secret()))?;
         for model in MODELS {
             fs::copy(self.models.join(model).join("evaluation.npz"), self.evaluation(model))?;
-            let config = models::lay_out(&self.models, model, &self.work.join(model))?;
-            let mut build = Command::new(packager);
-            build.arg("build").arg("--config").arg(config);
-            build.arg("--evaluate").arg(self.evaluation(model)).arg("--sign").arg(&secret);
-            shell::run(build.arg("-o").arg(self.bundle(model)))?;
+            models::lay_out(&self.models, model, &self.work.join(model))?;
+            shell::run(self.build(model).arg("-o").arg(self.bundle(model)))?;
         }
         Ok(())
+    }
+
+    fn secret(&self) -> PathBuf {
+        self.work.join("bench.pem")
+    }
+
+    /// The packager.
+    pub fn packager(&self) -> Command {
+        Command::new(&self.packager)
+    }
+
+    /// `packager build` of a model, evaluated and signed; where to is for the caller to add.
+    pub fn build(&self, model: &str) -> Command {
+        let mut build = self.packager();
+        build.arg("build").arg("--config").arg(self.work.join(model).join("packager.toml"));
+        build.arg("--evaluate").arg(self.evaluation(model)).arg("--sign").arg(self.secret());
+        build
+    }
+
+    /// A model's folder as it was fetched.
+    pub fn folder(&self, model: &str) -> PathBuf {
+        self.models.join(model)
+    }
+
+    /// Where a quantized model goes.
+    pub fn quantized(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.work.join("quantized");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        Ok(folder.join(name))
+    }
+
+    /// ONNX Runtime's quantizer, and the judge of answers.
+    pub fn quantizer(&self) -> Command {
+        self.python("quantize.py")
     }
 
     pub fn onnx(&self, model: &str) -> PathBuf {
@@ -89,8 +120,12 @@ impl Bench {
 
     /// The peers that are called from Python.
     pub fn peer(&self) -> Command {
+        self.python("peer.py")
+    }
+
+    fn python(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
-        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(root().join("xtask/python/peer.py"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(root().join("xtask/python").join(script));
         command
     }
 

@@ -1,6 +1,7 @@
 //! The measurements themselves.
 
 pub mod peers;
+pub mod quantize;
 pub mod sandbox;
 pub mod web;
 

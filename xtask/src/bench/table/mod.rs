@@ -1,6 +1,7 @@
-//! The tables in README.md, made from the kept results.
+//! The tables in documents, made from the kept results.
 
 mod peers;
+mod quantize;
 mod sandbox;
 mod web;
 
@@ -9,18 +10,19 @@ use serde_json::Value;
 
 use super::Part;
 
-/// The text with fresh tables between the markers.
-pub fn insert(text: &str) -> Result<String> {
+/// The text of a document with fresh tables between the markers.
+pub fn insert(document: &str, text: &str) -> Result<String> {
     let mut text = text.to_owned();
     // A part that was never measured has no tables.
-    for part in Part::ALL.into_iter().filter(|part| part.results_path().exists()) {
+    let here = |part: &Part| part.document() == document && part.results_path().exists();
+    for part in Part::ALL.into_iter().filter(here) {
         let (marker, file) = (part.marker(), part.results_file());
         let begin =
             format!("<!-- {marker}: made by `cargo xtask bench` from benches/results/{file}; do not edit -->\n");
         let end = format!("<!-- /{marker} -->");
         let (before, rest) =
-            text.split_once(&begin).with_context(|| format!("README.md lacks the line `{}`", begin.trim_end()))?;
-        let (_, after) = rest.split_once(&end).with_context(|| format!("README.md lacks the line `{end}`"))?;
+            text.split_once(&begin).with_context(|| format!("{document} lacks the line `{}`", begin.trim_end()))?;
+        let (_, after) = rest.split_once(&end).with_context(|| format!("{document} lacks the line `{end}`"))?;
         text = format!("{before}{begin}\n{}\n{end}{after}", render(part)?);
     }
     Ok(text)
@@ -31,6 +33,7 @@ pub fn render(part: Part) -> Result<String> {
     let results = part.read_results()?;
     match part {
         Part::Peers => peers::render(&results),
+        Part::Quantize => quantize::render(&results),
         Part::Sandbox => sandbox::render(&results),
         Part::Web => web::render(&results),
     }
