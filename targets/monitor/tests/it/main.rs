@@ -1,0 +1,7 @@
+//! A running monitor, spoken to as devices, people and attackers do.
+
+mod alerts;
+mod api;
+mod faults;
+mod receive;
+mod support;
