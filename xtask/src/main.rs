@@ -10,6 +10,7 @@ mod docs;
 mod environment;
 mod guest;
 mod models;
+mod monitor;
 mod setup;
 mod shell;
 mod site;
@@ -27,6 +28,7 @@ cargo xtask VERB
 
   demo                 build, verify and run a signed bundle of a real model
        --web              five of them in a page: names files, reads pictures, hears speech
+       --monitor          the monitor's page, with simulated devices
        --port N           where the page is served (default: a port that is free)
        --open             open it in a browser
   test                 the fast tier: format, lints, docs, tests, generated documents
@@ -68,14 +70,18 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     let mut options = Options { rest: rest.to_vec() };
     match verb.as_str() {
         "demo" => {
-            let web = options.flag("--web");
+            let (web, monitor) = (options.flag("--web"), options.flag("--monitor"));
             let port = options.number("--port")?;
             let open = options.flag("--open");
             options.finish()?;
-            match web {
-                true => site::run(port.unwrap_or(0), open),
-                false if port.is_some() || open => bail!("`--port` and `--open` are for `--web`"),
-                false => demo::run(),
+            match (web, monitor) {
+                (true, true) => bail!("`--web` and `--monitor` are two demos"),
+                (true, false) => site::run(port.unwrap_or(0), open),
+                (false, true) => monitor::run(port.unwrap_or(0), open),
+                (false, false) if port.is_some() || open => {
+                    bail!("`--port` and `--open` are for `--web` and `--monitor`")
+                }
+                (false, false) => demo::run(),
             }
         }
         "test" => {

@@ -38,11 +38,16 @@ pub fn run(port: u32, open: bool) -> Result<()> {
         url.trim(),
         site.display()
     );
-    if open && !shell::succeeds(Command::new(OPENER).arg(url.trim())) {
-        eprintln!("No browser could be opened: open that address yourself.");
-    }
+    open_browser(url.trim(), open);
     ensure!(server.wait()?.success(), "the server has ended; is port {port} free?");
     Ok(())
+}
+
+/// Shows an address in the user's browser, if that is wanted.
+pub fn open_browser(url: &str, wanted: bool) {
+    if wanted && !shell::succeeds(Command::new(OPENER).arg(url)) {
+        eprintln!("No browser could be opened: open that address yourself.");
+    }
 }
 
 /// Assembles the site and tries it in a browser.

@@ -109,6 +109,9 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
         }
         shell::run(&mut command)
     });
+    steps.step("the monitor's tests", || {
+        shell::run(cargo().args(["test", "--no-fail-fast", "--package", "pannier-monitor"]).args(locked))
+    });
     match (&packager, tools) {
         (Some(packager), Some(tools)) => {
             steps.step("the demo site in a browser", || site::check(packager, &tools.browser, locked));
