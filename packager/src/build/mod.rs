@@ -149,8 +149,8 @@ fn finish(
         warnings.extend(made.warnings);
     }
     let mut engines = Engines::prepare(&program)?;
-
     let tolerance = measure::tolerance(&program.graph);
+
     let mut measured =
         engines.with_first(|prepared| run_cases(target, &ports, &source, prepared, tolerance, progress))?;
     if record.is_some() {
@@ -296,6 +296,7 @@ impl Measured {
                 cases: accuracy.cases,
                 right: accuracy.right,
                 latency_ms: accuracy.latency_ms,
+                tolerance: accuracy.tolerance,
                 ..Accuracy::default()
             };
         }
