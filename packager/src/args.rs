@@ -63,6 +63,8 @@ pub enum Command {
     Run(RunArgs),
     /// Measure how fast a model loads and runs
     Bench(BenchArgs),
+    /// Show what telemetry says of a model
+    Telemetry(TelemetryArgs),
     /// Make and show signing keys
     Key(KeyArgs),
     /// Print a completion script for a shell
@@ -565,12 +567,44 @@ pub struct RunArgs {
     /// Cases that may run at the same time
     #[arg(long, value_name = "N", env = "PACKAGER_THREADS", hide_env_values = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
+    /// Send metrics of the runs to this OpenTelemetry endpoint (OTLP over HTTP); OTEL_* variables say how
+    #[arg(long, value_name = "URL")]
+    pub telemetry: Option<String>,
     /// Where it runs.
     #[command(flatten)]
     pub place: PlaceArgs,
     /// Whom to trust.
     #[command(flatten)]
     pub trust: TrustArgs,
+}
+
+/// `packager telemetry`
+#[derive(Debug, Clone, Args)]
+pub struct TelemetryArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TelemetryCommand,
+}
+
+/// What can be done about telemetry.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TelemetryCommand {
+    /// Run a model on files and print what `run --telemetry` would send, instead of sending it
+    Show(TelemetryShowArgs),
+}
+
+/// `packager telemetry show`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  packager telemetry show model.pannier notes.txt --allow-unsigned
+  packager telemetry show model.pannier cases.npz --key publisher.pub
+
+It is OTLP in JSON: what an endpoint gets with OTEL_EXPORTER_OTLP_PROTOCOL=http/json.")]
+pub struct TelemetryShowArgs {
+    /// What to run, as for `packager run`.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// `packager bench`

@@ -116,6 +116,9 @@ pub enum Error {
     /// The record of a quantization in a bundle is not valid.
     #[error(transparent)]
     Record(#[from] crate::quantize::record::RecordError),
+    /// A variable for telemetry says nothing that can be done.
+    #[error(transparent)]
+    Telemetry(#[from] pannier_otlp::ConfigError),
     /// A WebAssembly file is not a self-contained model, or cannot be made one.
     #[error(transparent)]
     Standalone(#[from] crate::standalone::StandaloneError),
@@ -168,6 +171,7 @@ impl Error {
             Error::Attestation(error) => error.code(),
             Error::Record(error) => error.code(),
             Error::Standalone(error) => error.code(),
+            Error::Telemetry(error) => error.code(),
         }
     }
 
@@ -192,6 +196,7 @@ impl Error {
             | Error::Export(_)
             | Error::Engine(_)
             | Error::Record(_)
+            | Error::Telemetry(_)
             | Error::Attestation(_) => None,
             Error::Session(error) => error.hint().map(str::to_owned),
             Error::Sandbox(error) => error.hint().map(str::to_owned),

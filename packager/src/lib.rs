@@ -5,7 +5,7 @@
 //! A step is one function with one input type and one output type.
 //!
 //! This is the only crate that reads and writes ONNX files, and the only one that holds private keys. It opens no
-//! socket and sends nothing anywhere.
+//! socket and sends nothing anywhere, unless `run --telemetry` or `bench --telemetry` names an endpoint.
 
 pub mod args;
 pub mod build;
@@ -32,6 +32,7 @@ pub mod sign;
 pub mod standalone;
 pub mod suggest;
 pub mod table;
+pub mod telemetry;
 pub mod units;
 
 pub use context::Context;

@@ -10,6 +10,7 @@ use crate::input;
 use crate::interrupt::OnCtrlC;
 use crate::printer::Printer;
 use pannier::{Inputs, Manifest, Options, Outputs, Session, State};
+use pannier_telemetry::Recorder;
 use pannier_wasmtime::{RunOptions, SandboxedModel};
 use serde::Serialize;
 use std::fmt;
@@ -97,15 +98,16 @@ pub enum Memory {
 }
 
 impl Loaded {
-    /// Verifies and loads the bundle that the command line names, where it says. Loading and runs stop on Ctrl-C.
+    /// Verifies and loads the bundle that the command line names, where it says. Loading and runs stop on Ctrl-C. Runs are
+    /// recorded if `observe` says so.
     ///
     /// # Errors
     /// [`Error::Read`]; [`Error::Usage`] if nothing says whom to trust; [`Error::Session`], [`Error::Sandbox`];
     /// [`Error::Interrupted`].
-    pub fn open(args: &RunArgs, printer: &Printer) -> Result<Loaded, Error> {
+    pub fn open(args: &RunArgs, observe: bool, printer: &Printer) -> Result<Loaded, Error> {
         let (trust, place) = (input::required_trust(&args.trust)?, &args.place);
         if place.sandbox {
-            let model = sandbox::load(args, trust, printer)?;
+            let model = sandbox::load(args, trust, observe, printer)?;
             return Ok(Loaded::Sandboxed { model, deterministic: place.deterministic });
         }
         let defaults = if place.deterministic { Options::deterministic() } else { Options::default() };
@@ -113,6 +115,7 @@ impl Loaded {
             watch: Some(Arc::new(OnCtrlC)),
             memory_bytes: place.max_memory,
             deadline: place.timeout,
+            observe,
             ..defaults
         };
         let session = Session::from_source(input::bundle_source(&args.bundle)?, &trust, &options);
@@ -147,6 +150,14 @@ impl Loaded {
                 let options = RunOptions { watch: Some(Arc::new(OnCtrlC)), ..RunOptions::default() };
                 Ok(model.step_with(state, inputs, &options)?)
             }
+        }
+    }
+
+    /// What the runs were, if they are recorded.
+    pub fn recorder(&self) -> Option<&Arc<Recorder>> {
+        match self {
+            Loaded::Native { session, .. } => session.recorder(),
+            Loaded::Sandboxed { model, .. } => model.recorder(),
         }
     }
 

@@ -19,6 +19,10 @@ pub enum Error {
     /// The bundle's golden cases are not valid.
     #[error(transparent)]
     Golden(#[from] GoldenError),
+    /// The bundle's baseline is not valid.
+    #[cfg(feature = "telemetry")]
+    #[error(transparent)]
+    Baseline(#[from] pannier_telemetry::BaselineError),
     /// The manifest describes another interface than the graph has.
     #[error("the manifest's {port} is not the graph's: expected {expected}, found {found}")]
     Interface {
@@ -103,6 +107,8 @@ impl Error {
             Error::Bundle(error) => error.code(),
             Error::Graph(error) => error.code(),
             Error::Golden(error) => error.code(),
+            #[cfg(feature = "telemetry")]
+            Error::Baseline(error) => error.code(),
             Error::Interface { .. } => Code::InvalidModel,
             // What stopped the engine that came farthest says more than what another one lacks.
             Error::NoEngine { rejected } => rejected

@@ -111,7 +111,7 @@ impl Outputs {
     }
 
     /// The outputs in the model's order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> + Clone {
         self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 

@@ -24,7 +24,8 @@
 //!
 //! # What it does not do
 //!
-//! It turns no file into a tensor and no tensor into a text, and it starts no thread.
+//! It turns no file into a tensor and no tensor into a text, and it starts no thread. It opens no connection: with the feature
+//! `telemetry` it adds up what sessions do, and whoever holds the recorder sends it.
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ mod error;
 mod inputs;
 mod load;
 mod loader;
+mod observe;
 mod options;
 mod report;
 mod session;
@@ -55,6 +57,8 @@ pub use pannier_executor::ParkedThreads;
 #[cfg(feature = "executor")]
 pub use pannier_executor::{Executor, ThreadPool};
 pub use pannier_graph::GraphLimits;
+#[cfg(feature = "telemetry")]
+pub use pannier_telemetry as telemetry;
 pub use report::{LoadTimes, Rejected, Report};
 pub use session::Session;
 pub use state::State;

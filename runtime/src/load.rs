@@ -1,6 +1,7 @@
 //! From a bundle's bytes to an engine: reading what is verified, choosing the engine, testing it.
 
 use crate::error::{Error, LoadStep};
+use crate::observe::wants_baseline;
 use crate::options::{Options, stricter};
 use crate::report::{LoadTimes, Rejected, Report};
 use pannier_bundle::manifest::Port;
@@ -26,13 +27,15 @@ pub(crate) struct Parts<'s> {
     pub(crate) labels: Vec<Vec<String>>,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) golden: Option<Golden>,
+    /// The section, where somebody compares with it.
+    pub(crate) baseline: Option<Vec<u8>>,
     pub(crate) times: LoadTimes,
 }
 
 impl Parts<'_> {
     pub(crate) fn new(program: Program, manifest: Manifest) -> Self {
         let (labels, times) = (Vec::new(), LoadTimes::default());
-        Parts { program, reread: None, manifest, labels, verdict: None, golden: None, times }
+        Parts { program, reread: None, manifest, labels, verdict: None, golden: None, baseline: None, times }
     }
 }
 
@@ -87,12 +90,14 @@ pub(crate) fn read<'s, S: Source + 's>(
     let golden = golden.map(|bytes| Golden::decode(&bytes)).transpose()?;
     let labels = optional(&verified, "labels")?;
     let labels = labels.map(|bytes| decode_labels(&bytes)).transpose()?.unwrap_or_default();
+    let baseline = if wants_baseline(options) { optional(&verified, "baseline")? } else { None };
     Ok(Parts {
         program: Program { graph: Arc::new(graph), sections },
         manifest: verified.manifest().clone(),
         labels,
         verdict: Some(verified.verdict().clone()),
         golden,
+        baseline,
         times: LoadTimes { verify_ms, read_ms: start.elapsed_ms(), ..LoadTimes::default() },
         reread: Some(Box::new(move || read_sections(&verified, &sizes, || Ok(())))),
     })
@@ -310,6 +315,10 @@ impl Stopwatch {
     }
 
     pub(crate) fn elapsed_ms(&self) -> f64 {
-        self.0.map_or(0.0, |(clock, start)| clock().saturating_sub(start).as_secs_f64() * 1e3)
+        self.elapsed().map_or(0.0, |elapsed| elapsed.as_secs_f64() * 1e3)
+    }
+
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        self.0.map(|(clock, start)| clock().saturating_sub(start))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::load::{self, LoadLimit, Parts, Stopwatch};
+use crate::observe::wants_baseline;
 use crate::options::Options;
 use crate::report::LoadTimes;
 use crate::session::Session;
@@ -35,6 +36,7 @@ pub struct Loader {
     opened: Option<Box<Opened>>,
     graph: Option<Graph>,
     golden: Option<Golden>,
+    baseline: Option<Vec<u8>>,
     labels: Vec<Vec<String>>,
     weights: Vec<Arc<AlignedBytes>>,
     times: LoadTimes,
@@ -61,6 +63,7 @@ impl Loader {
             opened: None,
             graph: None,
             golden: None,
+            baseline: None,
             labels: Vec::new(),
             weights: Vec::new(),
             times: LoadTimes::default(),
@@ -94,7 +97,8 @@ impl Loader {
     /// # Errors
     /// Those of [`Session::open`]. Never panics.
     pub fn finish(self) -> Result<Session, Error> {
-        let Loader { stream, options, limit, opened, graph, golden, labels, weights, times, failed, .. } = self;
+        let Loader { stream, options, limit, opened, graph, golden, baseline, labels, weights, times, failed, .. } =
+            self;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -103,7 +107,7 @@ impl Loader {
         let (opened, graph) = opened.zip(graph).ok_or_else(missing)?;
         let program = Program { graph: Arc::new(graph), sections: weights };
         let Opened { manifest, verdict, .. } = *opened;
-        let parts = Parts { program, reread: None, manifest, labels, verdict: Some(verdict), golden, times };
+        let parts = Parts { program, reread: None, manifest, labels, verdict: Some(verdict), golden, baseline, times };
         Session::from_parts(parts, limit.as_ref(), &options)
     }
 
@@ -150,6 +154,7 @@ impl Loader {
                     self.graph = Some(graph);
                 }
                 ("golden", _) if self.options.self_test => self.golden = Some(Golden::decode(&content)?),
+                ("baseline", _) if wants_baseline(&self.options) => self.baseline = Some(content.to_vec()),
                 ("labels", _) => self.labels = load::decode_labels(&content)?,
                 // They come in the order of their numbers.
                 (name, _) if name.starts_with("weights/") => self.weights.push(Arc::new(content)),

@@ -36,6 +36,9 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Asked while engines prepare and between operators of the self-test and of every run whether to go on.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
+    /// Whether the session's runs are recorded, for [`Session::recorder`](crate::Session::recorder).
+    #[cfg(feature = "telemetry")]
+    pub observe: bool,
     /// Told when a step of loading begins: for those who show progress.
     pub on_step: Option<Arc<dyn Fn(LoadStep) + Send + Sync>>,
 }
@@ -68,6 +71,8 @@ impl Default for Options {
             now_unix_s: now_unix_s(),
             clock: STD_CLOCK,
             watch: None,
+            #[cfg(feature = "telemetry")]
+            observe: false,
             on_step: None,
         }
     }

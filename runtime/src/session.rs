@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::inputs::{Inputs, Outputs};
-use crate::load::{self, LoadLimit, Parts};
+use crate::load::{self, LoadLimit, Parts, Stopwatch};
+use crate::observe::Observer;
 use crate::options::{Options, RunOptions, stricter};
 use crate::report::Report;
 use crate::state::{self, State};
@@ -23,6 +24,7 @@ pub struct Session {
     deadline: Option<Duration>,
     clock: Option<Clock>,
     watch: Option<Arc<dyn Watch + Send + Sync>>,
+    observer: Observer,
 }
 
 impl Session {
@@ -75,7 +77,8 @@ impl Session {
         }
         let chosen = load::choose(&mut parts, memory_bytes, limit, options)?;
         // The engine has what it needs of the program: dropping it here is what keeps weights from being held twice.
-        let Parts { manifest, labels, verdict, .. } = parts;
+        let Parts { manifest, labels, verdict, baseline, .. } = parts;
+        let observer = Observer::new(&manifest, &labels, baseline.as_deref(), &chosen.report, options)?;
         Ok(Session {
             manifest,
             labels,
@@ -86,6 +89,7 @@ impl Session {
             deadline,
             clock: options.clock,
             watch: options.watch.clone(),
+            observer,
         })
     }
 
@@ -113,14 +117,9 @@ impl Session {
     /// # Errors
     /// Those of [`Session::run`]; [`Error::NoClock`].
     pub fn run_with<'i>(&self, inputs: impl AsRef<Inputs<'i>>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
-        let inputs = self.arrange(inputs.as_ref())?;
-        let views = self
-            .manifest
-            .inputs
-            .iter()
-            .zip(inputs)
-            .map(|(port, view)| view.ok_or_else(|| Error::MissingInput { name: port.name.clone() }));
-        self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)
+        let start = Stopwatch::start(self.observer.clock());
+        let outputs = self.run_named(inputs.as_ref(), options);
+        self.observer.outcome(&start, outputs)
     }
 
     /// Runs once with the state of a stream, and leaves the new state in it. Inputs that the manifest feeds from an
@@ -144,26 +143,15 @@ impl Session {
         inputs: impl AsRef<Inputs<'i>>,
         options: &RunOptions<'_>,
     ) -> Result<Outputs, Error> {
-        let given = self.arrange(inputs.as_ref())?;
-        let ports = &self.manifest.inputs;
-        let symbols = state::bound(ports.iter().zip(&given).filter_map(|(port, view)| Some((port, (*view)?))));
-        for (port, view) in ports.iter().zip(&given) {
-            if view.is_none() && state::fed_by(port).is_some() && state.get(&port.name).is_none() {
-                let zeros = state::zeros(port, &symbols).map_err(|why| invalid_input(&port.name, &why))?;
-                state.set(&port.name, zeros);
-            }
-        }
-        let views = ports.iter().zip(given).map(|(port, view)| {
-            let carried = || state::fed_by(port).and_then(|_| state.get(&port.name)).map(Tensor::view);
-            view.or_else(carried).ok_or_else(|| Error::MissingInput { name: port.name.clone() })
-        });
-        let outputs = self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)?;
-        for port in ports {
-            if let Some(next) = state::fed_by(port).and_then(|output| outputs.get(output)) {
-                state.set(&port.name, next.clone());
-            }
-        }
-        Ok(outputs)
+        let start = Stopwatch::start(self.observer.clock());
+        let outputs = self.step_named(state, inputs.as_ref(), options);
+        self.observer.outcome(&start, outputs)
+    }
+
+    /// What the session did so far, for those who send it somewhere. `None` unless [`Options::observe`] asked for it.
+    #[cfg(feature = "telemetry")]
+    pub fn recorder(&self) -> Option<&Arc<pannier_telemetry::Recorder>> {
+        self.observer.recorder()
     }
 
     /// What the bundle says of itself.
@@ -184,6 +172,40 @@ impl Session {
     /// Which engine runs the model and why, and what it takes.
     pub fn report(&self) -> Report {
         Report { memory: self.prepared.memory(), ..self.report.clone() }
+    }
+
+    fn run_named(&self, inputs: &Inputs<'_>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
+        let inputs = self.arrange(inputs)?;
+        let views = self
+            .manifest
+            .inputs
+            .iter()
+            .zip(inputs)
+            .map(|(port, view)| view.ok_or_else(|| Error::MissingInput { name: port.name.clone() }));
+        self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)
+    }
+
+    fn step_named(&self, state: &mut State, inputs: &Inputs<'_>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
+        let given = self.arrange(inputs)?;
+        let ports = &self.manifest.inputs;
+        let symbols = state::bound(ports.iter().zip(&given).filter_map(|(port, view)| Some((port, (*view)?))));
+        for (port, view) in ports.iter().zip(&given) {
+            if view.is_none() && state::fed_by(port).is_some() && state.get(&port.name).is_none() {
+                let zeros = state::zeros(port, &symbols).map_err(|why| invalid_input(&port.name, &why))?;
+                state.set(&port.name, zeros);
+            }
+        }
+        let views = ports.iter().zip(given).map(|(port, view)| {
+            let carried = || state::fed_by(port).and_then(|_| state.get(&port.name)).map(Tensor::view);
+            view.or_else(carried).ok_or_else(|| Error::MissingInput { name: port.name.clone() })
+        });
+        let outputs = self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)?;
+        for port in ports {
+            if let Some(next) = state::fed_by(port).and_then(|output| outputs.get(output)) {
+                state.set(&port.name, next.clone());
+            }
+        }
+        Ok(outputs)
     }
 
     /// The given inputs in the model's order, `None` where one is not given.
@@ -222,7 +244,9 @@ impl Session {
             )?,
             watch: Some(&watches),
         };
+        let start = Stopwatch::start(self.observer.clock());
         let outputs = self.prepared.run(views, &budget)?;
+        self.observer.succeeded(&start, views, &outputs, &*self.prepared);
         let names = self.manifest.outputs.iter().map(|port| port.name.clone());
         Ok(names.zip(outputs).collect())
     }

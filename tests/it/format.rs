@@ -12,6 +12,7 @@ use pannier_bundle::{Code, decode_versioned, encode_versioned};
 use pannier_engine::golden::Golden;
 use pannier_graph::{Attribute, DType, Dim, Encoding, Graph, GraphLimits, Span, ValueId, Weight};
 use pannier_packager::quantize::{Record, attestation};
+use pannier_telemetry::baseline::{Baseline, TensorBaseline};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -79,6 +80,7 @@ fn fields_are_those_of_the_code() {
         ("case", fields(case)),
         ("tensor", fields(&case.inputs[0])),
         ("reference", fields(&case.outputs[0])),
+        ("summary", fields(&TensorBaseline::default())),
     ];
     for (name, fields) in in_code {
         assert_eq!(column(name), fields, "{name}");
@@ -141,6 +143,9 @@ fn constants_and_limits_are_those_of_the_code() {
         ("QUANTIZATION_ITEMS_MAX", Record::ITEMS_MAX as u64),
         ("QUANTIZATION_STEPS_MAX", Record::STEPS_MAX as u64),
         ("ATTESTATION_BYTES_MAX", attestation::BYTES_MAX as u64),
+        ("BASELINE_VERSION", Baseline::VERSION.into()),
+        ("BASELINE_TENSORS_MAX", Baseline::MAX_TENSORS as u64),
+        ("BASELINE_BINS_MAX", Baseline::MAX_BINS as u64),
     ];
     let rows =
         tables(&spec("### 6.2", "## 7.")).into_iter().filter(|rows| ["constant", "limit"].contains(&&*rows[0][0]));

@@ -14,4 +14,5 @@ mod samples;
 mod sandbox;
 mod standalone;
 mod support;
+mod telemetry;
 mod trust;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
-use crate::setup::{fuzz, python, tool, wasm};
+use crate::setup::{fuzz, python, tool, victoria, wasm};
 use crate::steps::Steps;
 use crate::{docs, guest, models, shell, site, tour, web};
 
@@ -122,9 +122,10 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
 
 /// The tests that are ignored otherwise, because they take long or need what takes long to install.
 fn slow(steps: &mut Steps, tools: Option<&Tools>) {
-    let mut wasmtime = None;
-    steps.step("what the slow tests need: wasmtime", || {
+    let (mut wasmtime, mut victoria) = (None, None);
+    steps.step("what the slow tests need: wasmtime, VictoriaMetrics", || {
         wasmtime = Some(tool::WASMTIME.ensure()?);
+        victoria = Some(victoria::ensure()?);
         Ok(())
     });
     steps.step("slow tests", || {
@@ -135,6 +136,9 @@ fn slow(steps: &mut Steps, tools: Option<&Tools>) {
         }
         if let Some(wasmtime) = &wasmtime {
             command.env("PANNIER_WASMTIME", wasmtime);
+        }
+        if let Some(victoria) = &victoria {
+            command.env("PANNIER_VICTORIA", victoria);
         }
         shell::run(&mut command)
     });

@@ -3,6 +3,7 @@
 //! The same model, settings and data give the same bytes, signature included (RFC 6979). What varies with the machine,
 //! such as times and last digits, is in the report and never in the bundle.
 
+mod baseline;
 mod card;
 mod cases;
 mod engines;
@@ -214,6 +215,7 @@ fn finish(
     let source_name = target.source.file_name().map_or("model".into(), |name| name.to_string_lossy());
     let extras = Extras {
         golden: if golden.cases.is_empty() { Vec::new() } else { golden.encode() },
+        baseline: measured.baseline,
         labels: ports.labels,
         card: match (&target.card, kept_card) {
             (Some(path), _) => input::read_text(path)?,
@@ -286,6 +288,8 @@ struct Measured {
     accuracy: Option<Accuracy>,
     candidates: Vec<Candidate>,
     origin: GoldenOrigin,
+    /// Encoded; empty without calibration data.
+    baseline: Vec<u8>,
 }
 
 impl Measured {
@@ -303,7 +307,7 @@ impl Measured {
     }
 }
 
-/// Runs all cases of `--evaluate`, or else a few of `--calibrate`.
+/// Runs all cases of `--evaluate`, and those of `--calibrate` for the baseline and, without the former, for golden cases.
 fn run_cases(
     target: &Target,
     ports: &Ports,
@@ -347,7 +351,8 @@ fn run_cases(
         let accuracy = accuracy.map_err(|error| error.in_file(path))?;
         candidates.sort_by_key(|(rank, _)| *rank);
         let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
-        return Ok(Measured { accuracy: Some(accuracy), candidates, origin });
+        let baseline = baseline(target, ports, source, prepared, progress)?;
+        return Ok(Measured { accuracy: Some(accuracy), candidates, origin, baseline });
     }
     if let Some(path) = &target.calibrate {
         let mut file = open(path)?;
@@ -363,7 +368,25 @@ fn run_cases(
         }
     }
     let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
-    Ok(Measured { accuracy: None, candidates, origin: GoldenOrigin::Calibration })
+    let baseline = baseline(target, ports, source, prepared, progress)?;
+    Ok(Measured { accuracy: None, candidates, origin: GoldenOrigin::Calibration, baseline })
+}
+
+/// What the cases of `--calibrate` look like, for telemetry.
+fn baseline(
+    target: &Target,
+    ports: &Ports,
+    source: &pannier_bundle::manifest::Source,
+    prepared: &dyn Prepared,
+    progress: &mut dyn FnMut(Step, u64, u64),
+) -> Result<Vec<u8>, Error> {
+    let Some(path) = &target.calibrate else { return Ok(Vec::new()) };
+    let interface = Interface { inputs: &ports.inputs, outputs: &ports.outputs, source };
+    let mut file = CaseFile::open(path, interface).map_err(|error| Error::from(error).in_file(path))?;
+    let mut runner = Runner::new(prepared, run_limits(target), &ports.inputs, &ports.outputs);
+    let progress = |done, total| progress(Step::Evaluate, done, total);
+    baseline::measure(&mut file, &mut runner, (&ports.inputs, &ports.outputs), beyond_limits, progress)
+        .map_err(|error| error.in_file(path))
 }
 
 fn case_name(name: &str, index: usize) -> String {

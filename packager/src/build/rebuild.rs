@@ -32,7 +32,7 @@ pub struct Given<'a> {
 }
 
 /// Imports `model` with the options that the manifest records, quantizes it with the recorded recipe, seals it with the bundle's
-/// own golden cases, labels, card, bill of materials and search, and compares.
+/// own golden cases, baseline, labels, card, bill of materials and search, and compares.
 ///
 /// What it proves: graph and weights are those of this ONNX file, and nothing but the recorded options, the recorded recipe
 /// and these inputs shaped them.
@@ -92,8 +92,8 @@ pub fn rebuild<S: Source>(verified: &Verified<S>, model: &Path, given: Given<'_>
         program = again.program;
         labels = ports.labels;
     }
-    let (golden, bom) = (optional("golden")?, optional("bom")?);
-    let extras = Extras { golden, labels, card, bom, quantization, attestation };
+    let (golden, baseline, bom) = (optional("golden")?, optional("baseline")?, optional("bom")?);
+    let extras = Extras { golden, baseline, labels, card, bom, quantization, attestation };
     let sealed = sections::assemble(&program, &mut manifest, &extras, |_, _| ())?;
 
     let (ours, theirs) = (sealed.header(), verified.header());

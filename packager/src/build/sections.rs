@@ -19,6 +19,8 @@ pub const LABELS_VERSION: u16 = 1;
 pub struct Extras {
     /// Encoded golden cases.
     pub golden: Vec<u8>,
+    /// Encoded baseline.
+    pub baseline: Vec<u8>,
     /// Lists of labels.
     pub labels: Vec<Vec<String>>,
     /// Model card in Markdown.
@@ -57,6 +59,9 @@ pub fn assemble(
     }
     if !extras.labels.is_empty() {
         sections.push(plain("labels", encode_versioned(LABELS_VERSION, &extras.labels), false));
+    }
+    if !extras.baseline.is_empty() {
+        sections.push(plain("baseline", extras.baseline.clone(), false));
     }
     if !extras.card.is_empty() {
         sections.push(plain("card", extras.card.clone().into_bytes(), false));

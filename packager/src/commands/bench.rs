@@ -7,6 +7,7 @@ use crate::loaded::{Loaded, Memory, Place};
 use crate::measure::Latency;
 use crate::printer::Total;
 use crate::table::{Table, heading};
+use crate::telemetry::Telemetry;
 use crate::{Context, Error, interrupt, units};
 use pannier::State;
 use serde::{Serialize, Serializer};
@@ -57,9 +58,11 @@ pub fn run(args: &BenchArgs, context: &Context) -> Result<(), Error> {
     if args.run.threads > 1 {
         return Err(Error::usage_with_hint("bench measures one run at a time", "leave --threads out"));
     }
-    let model = Loaded::open(&args.run, &context.printer)?;
+    let telemetry = Telemetry::new(args.run.telemetry.as_deref(), &context.printer)?;
+    let model = Loaded::open(&args.run, telemetry.is_wanted(), &context.printer)?;
     let cases = cases(&job, &model)?;
-    let Times { runs, instances } = measure(args, &model, &cases, context)?;
+    let times = telemetry.send(&model, &args.run, || measure(args, &model, &cases, context))?;
+    let Times { runs, instances } = times;
     // There is at least one run: clap makes sure.
     let latency_ms = Latency::of(&runs).unwrap_or(Latency { min: 0.0, median: 0.0, p99: 0.0 });
     let (report, manifest) = (model.report(), model.manifest());

@@ -15,6 +15,7 @@ pub mod run;
 pub mod sign;
 pub(crate) mod signable;
 pub(crate) mod signatures;
+pub mod telemetry;
 pub mod unpack;
 pub mod verify;
 
@@ -39,6 +40,7 @@ pub fn run(command: &Command, context: &Context) -> Result<(), Error> {
         Command::Diff(args) => diff::run(args, context),
         Command::Run(args) => run::run(args, context),
         Command::Bench(args) => bench::run(args, context),
+        Command::Telemetry(args) => telemetry::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Explain(args) => explain::run(args, context),

@@ -9,6 +9,7 @@ pub(super) use execute::{Job, step};
 
 use crate::args::RunArgs;
 use crate::loaded::Loaded;
+use crate::telemetry::Telemetry;
 use crate::{Context, Error, output};
 
 /// Runs every file, prints what the model says about each, and writes the output tensors where `-o` says.
@@ -21,9 +22,10 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<(), Error> {
     if let Some(path) = &args.output {
         files::check(path, context)?;
     }
-    let model = Loaded::open(args, &context.printer)?;
+    let telemetry = Telemetry::new(args.telemetry.as_deref(), &context.printer)?;
+    let model = Loaded::open(args, telemetry.is_wanted(), &context.printer)?;
     let keep_outputs = args.output.is_some();
-    let outcomes = job.run(&model, keep_outputs, &context.printer)?;
+    let outcomes = telemetry.send(&model, args, || job.run(&model, keep_outputs, &context.printer))?;
     if let Some(path) = &args.output {
         output::write_atomically(path, &files::encode(path, &model, &outcomes)?)?;
     }

@@ -26,7 +26,7 @@ enum Message {
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Sandbox`], [`Error::Interrupted`].
-pub fn load(args: &RunArgs, trust: Trust, printer: &Printer) -> Result<SandboxedModel, Error> {
+pub fn load(args: &RunArgs, trust: Trust, observe: bool, printer: &Printer) -> Result<SandboxedModel, Error> {
     let bundle = input::bundle_bytes(&args.bundle)?;
     let (sender, messages) = mpsc::channel();
     let events = sender.clone();
@@ -38,7 +38,7 @@ pub fn load(args: &RunArgs, trust: Trust, printer: &Printer) -> Result<Sandboxed
         ..Config::default()
     };
     let limits = Limits { memory_bytes: args.place.max_memory, deadline: args.place.timeout, ..Limits::default() };
-    let options = LoadOptions { limits, watch: Some(Arc::new(OnCtrlC)), ..LoadOptions::default() };
+    let options = LoadOptions { limits, watch: Some(Arc::new(OnCtrlC)), observe, ..LoadOptions::default() };
     // On a thread of its own, because a compilation cannot be stopped: on Ctrl-C the process ends and the thread with it.
     let loading = thread::spawn(move || {
         let loaded = Sandbox::new(&config).and_then(|sandbox| sandbox.load(&bundle, &trust, &options));

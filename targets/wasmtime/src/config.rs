@@ -112,6 +112,9 @@ pub struct LoadOptions {
     pub self_test: bool,
     /// Limits of this model.
     pub limits: Limits,
+    /// Whether the model's runs are recorded, for [`SandboxedModel::recorder`](crate::SandboxedModel::recorder).
+    #[cfg(feature = "telemetry")]
+    pub observe: bool,
     /// Asked every few milliseconds whether to go on, for example an `Arc<Cancel>`; on another thread, which waits for the answer.
     pub watch: Option<Arc<dyn Watch + Send + Sync>>,
 }
@@ -120,7 +123,14 @@ impl Default for LoadOptions {
     /// The system's clock, the self-test on, no further limits.
     fn default() -> LoadOptions {
         let now_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
-        LoadOptions { now_unix_s, self_test: true, limits: Limits::default(), watch: None }
+        LoadOptions {
+            now_unix_s,
+            self_test: true,
+            limits: Limits::default(),
+            #[cfg(feature = "telemetry")]
+            observe: false,
+            watch: None,
+        }
     }
 }
 

@@ -98,6 +98,8 @@ mod instance;
 mod limits;
 mod load;
 mod model;
+#[cfg(feature = "telemetry")]
+mod observe;
 mod outputs;
 mod report;
 mod sandbox;

@@ -71,6 +71,8 @@ pub(crate) fn load(
         memory_limit_bytes: limits.memory_bytes,
         load: times,
     };
+    #[cfg(feature = "telemetry")]
+    let recorder = if options.observe { Some(crate::observe::recorder(&verified, &labels, &report)?) } else { None };
     Ok(SandboxedModel {
         inner: Arc::new(Model {
             sandbox: sandbox.clone(),
@@ -80,6 +82,8 @@ pub(crate) fn load(
             verdict: verified.verdict().clone(),
             limits,
             report,
+            #[cfg(feature = "telemetry")]
+            recorder,
         }),
     })
 }

@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) verdict: Verdict,
     pub(crate) limits: Effective,
     pub(crate) report: Report,
+    #[cfg(feature = "telemetry")]
+    pub(crate) recorder: Option<Arc<pannier::telemetry::Recorder>>,
 }
 
 impl SandboxedModel {
@@ -132,6 +134,13 @@ impl SandboxedModel {
         &self.inner.report
     }
 
+    /// What the model did so far in all its instances, for those who send it somewhere. `None` unless
+    /// [`LoadOptions::observe`](crate::LoadOptions::observe) asked for it.
+    #[cfg(feature = "telemetry")]
+    pub fn recorder(&self) -> Option<&Arc<pannier::telemetry::Recorder>> {
+        self.inner.recorder.as_ref()
+    }
+
     /// A fresh instance with the model in it.
     pub(crate) fn instance(&self) -> Result<Instance, Error> {
         self.inner.sandbox.inner.instance(&self.inner.memory, self.inner.limits.memory_bytes)
@@ -142,8 +151,26 @@ impl SandboxedModel {
         Watch::start(strictest([self.inner.limits.deadline, options.deadline]), options.watch.clone())
     }
 
-    /// Gives the inputs, runs and takes the outputs.
+    /// Gives the inputs, runs and takes the outputs; and records that, on this side of the wall.
     pub(crate) fn execute(
+        &self,
+        instance: &mut Instance,
+        views: &[Option<TensorView<'_>>],
+        run: fn(&mut Instance) -> Result<(), Error>,
+        watch: Watch,
+        options: &RunOptions,
+    ) -> Result<Outputs, Error> {
+        #[cfg(feature = "telemetry")]
+        let start = std::time::Instant::now();
+        let outputs = self.execute_unobserved(instance, views, run, watch, options);
+        #[cfg(feature = "telemetry")]
+        if let Some(recorder) = &self.inner.recorder {
+            crate::observe::record(recorder, start.elapsed(), instance.memory().len(), views, &outputs);
+        }
+        outputs
+    }
+
+    fn execute_unobserved(
         &self,
         instance: &mut Instance,
         views: &[Option<TensorView<'_>>],

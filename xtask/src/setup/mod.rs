@@ -3,10 +3,12 @@
 //! The other verbs call only the parts they need.
 
 pub mod browser;
+mod debian;
 pub mod fuzz;
 pub mod node;
 pub mod python;
 pub mod tool;
+pub mod victoria;
 pub mod wasm;
 
 use anyhow::{Result, bail};
@@ -14,7 +16,7 @@ use anyhow::{Result, bail};
 use crate::steps::Steps;
 
 /// The parts, in the order in which they are set up.
-const PARTS: [&str; 5] = ["python", "wasm", "browser", "fuzz", "wasmtime"];
+const PARTS: [&str; 6] = ["python", "wasm", "browser", "fuzz", "wasmtime", "victoria"];
 
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -34,6 +36,7 @@ fn ensure(part: &str) -> Result<()> {
         "wasm" => wasm::ensure(),
         "browser" => browser::ensure().map(drop),
         "fuzz" => fuzz::ensure().map(drop),
+        "victoria" => victoria::ensure().map(drop),
         _ => tool::WASMTIME.ensure().map(drop),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::debian;
 use crate::environment::scratch;
 use crate::shell;
 
@@ -93,50 +94,9 @@ fn compiler_version() -> Result<String> {
     Ok(version.to_owned())
 }
 
-/// Downloads `rust-src` of exactly this version from the mirror that apt already uses. The system's own lists stay as they are.
+/// Downloads `rust-src` of exactly this version.
 fn fetch_rust_src(version: &str, work: &Path) -> Result<PathBuf> {
-    let format = ["indextargets", "--format", "$(SITE)", "Created-By: Packages"];
-    let sites = shell::output(Command::new("apt-get").args(format)).context("this needs a Debian-like machine")?;
-    let mut sites: Vec<&str> = sites.lines().filter(|site| !site.contains("security")).collect();
-    sites.sort_unstable();
-    sites.dedup();
-    for site in sites {
-        for suite in SUITES {
-            match fetch_from(site, suite, version, work) {
-                Ok(package) => return Ok(package),
-                Err(error) => eprintln!("  not in {suite}: {}", first_line(&error)),
-            }
-        }
-    }
-    bail!("no suite of apt's mirror holds rust-src {version}")
-}
-
-fn fetch_from(site: &str, suite: &str, version: &str, work: &Path) -> Result<PathBuf> {
-    let folder = work.join(suite);
-    fs::create_dir_all(folder.join("lists/partial"))?;
-    let list = folder.join("one.sources");
-    let entry = format!(
-        "Types: deb\nURIs: {site}\nSuites: {suite}\nComponents: main\n\
-         Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-    );
-    fs::write(&list, entry)?;
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        command.arg("-o").arg(format!("Dir::Etc::sourcelist={}", list.display()));
-        command.args(["-o", "Dir::Etc::sourceparts=-", "-o"]);
-        command.arg(format!("Dir::State::Lists={}", folder.join("lists").display())).current_dir(&folder);
-        command
-    };
-    shell::output(apt_get().arg("update"))?;
-    shell::output(apt_get().arg("download").arg(format!("rust-src={version}*")))?;
-    let files = fs::read_dir(&folder)?.flatten().map(|file| file.path());
-    files.into_iter().find(|path| path.extension().is_some_and(|end| end == "deb")).context("apt-get left no package")
-}
-
-fn first_line(error: &anyhow::Error) -> String {
-    let text = format!("{error:#}");
-    let interesting = text.lines().find(|line| line.starts_with("E:")).or(text.lines().next());
-    interesting.unwrap_or_default().to_owned()
+    debian::fetch(&format!("rust-src={version}*"), &SUITES, work)
 }
 
 /// Compiles std for the target with an empty crate; returns the folder with its `.rlib` files.
