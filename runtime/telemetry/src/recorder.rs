@@ -12,9 +12,7 @@ use std::time::Duration;
 
 /// Share of the time that runs take which may be spent on looking at tensors.
 const SHARE: f64 = 0.01;
-/// What looking at one element takes at most, in nanoseconds.
-///
-/// Measured: `cargo bench -p pannier-telemetry`, x86-64, 4 to 7 ns.
+/// What looking at one element is taken to cost, in nanoseconds. `cargo bench -p pannier-telemetry` measures what it does.
 const ELEMENT_NS: f64 = 10.0;
 /// What it takes to record a run that is not looked at: paid from the same purse.
 const RUN_NS: f64 = 100.0;
