@@ -1,7 +1,5 @@
 //! What recording a run costs, beside how long the run may have taken at 1 kHz.
 
-#![expect(missing_docs, reason = "criterion's macros write public items")]
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pannier_engine::TensorView;
 use pannier_telemetry::sketch::Sketch;

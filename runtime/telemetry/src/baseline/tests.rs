@@ -108,7 +108,7 @@ fn a_value_that_is_nearly_all_of_them_has_a_bin_of_its_own() {
         content: Content::Tensor,
     };
     let described = |page: fn(usize, usize) -> f32| {
-        let mut builder = BaselineBuilder::new(&[port.clone()], &[]);
+        let mut builder = BaselineBuilder::new(std::slice::from_ref(&port), &[]);
         for run in 0..40 {
             let values: Vec<f32> = (0..200).map(|element| page(run, element)).collect();
             builder.add(&[TensorView::from_slice(&[200], &values).unwrap()], &[]);
