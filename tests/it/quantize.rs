@@ -101,15 +101,18 @@ fn onnx_runtime_answers_alike() {
         let onnx = export::to_onnx(&applied.program, inputs, outputs).expect("it is exported");
         let file = format!("{index}.onnx");
         std::fs::write(folder.path().join(&file), onnx).expect("the export is written");
-        ours.push((*name, file, subject.answers(&applied.program)));
+        // Where activations are integers, a last digit decides between two of them, and what follows differs by a step: see
+        // docs/adr/012-tolerance-of-self-tests.md.
+        let rounds = pannier_packager::measure::tolerance(&applied.program.graph).norm > 0.0;
+        ours.push((*name, file, subject.answers(&applied.program), if rounds { 25.0 } else { 60.0 }));
     }
     let script = project_root().join("tests/it/quantize/answer.py");
-    let files = ours.iter().map(|(_, file, _)| file);
+    let files = ours.iter().map(|(_, file, ..)| file);
     let mut command = Command::new(python());
     let status = command.arg(script).arg(folder.path()).arg("1,3,48,192").args(files).status().expect("Python starts");
     assert!(status.success(), "ONNX Runtime runs every export");
     let mut failures = Vec::new();
-    for (name, file, answers) in ours {
+    for (name, file, answers, least_db) in ours {
         let theirs = std::fs::read(folder.path().join(format!("{file}.answers"))).expect("they are written");
         let theirs = theirs.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         let answers = answers.iter().flat_map(|answer| answer[0].as_slice::<f32>().unwrap_or_default().to_vec());
@@ -120,7 +123,7 @@ fn onnx_runtime_answers_alike() {
         }
         let db = 10.0 * (signal / noise).log10();
         println!("{name:34} {db:.1} dB between the executor and ONNX Runtime");
-        if db.is_nan() || db < 40.0 {
+        if db.is_nan() || db < least_db {
             failures.push(format!("{name}: {db:.1} dB"));
         }
     }

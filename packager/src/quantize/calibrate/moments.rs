@@ -78,11 +78,20 @@ impl Moments {
     }
 
     /// The mean of `x x^T` of a group, both halves; `None` where it was not asked for, or nothing was seen.
+    ///
+    /// Off the diagonal it is shrunk by `rows / (rows + width)` (as Ledoit and Wolf 2004 shrink covariances): a few inputs look
+    /// correlated by chance, and weights rounded for those inputs would be wrong for all others.
     pub(in crate::quantize) fn products(&self, group: usize) -> Option<Vec<f64>> {
         let area = self.width * self.width;
         let upper = self.products.get(group * area..(group + 1) * area).filter(|_| self.rows > 0 && area > 0)?;
         let at = |row: usize, column: usize| upper.get(row.min(column) * self.width + row.max(column));
-        let entries = (0..area).map(|index| at(index / self.width, index % self.width).copied().unwrap_or_default());
-        Some(entries.map(|sum| sum / self.rows as f64).collect())
+        let rows = self.rows as f64;
+        let kept = rows / (rows + self.width as f64);
+        let entry = |index: usize| {
+            let (row, column) = (index / self.width, index % self.width);
+            let mean = at(row, column).copied().unwrap_or_default() / rows;
+            if row == column { mean } else { mean * kept }
+        };
+        Some((0..area).map(entry).collect())
     }
 }
