@@ -2,14 +2,14 @@
 //!
 //! Only the tuning set is looked at here. The steps, each a file:
 //!
-//! 1. [`sensitivity`]: the noise that each layer makes at the outputs when it alone is quantized; where time counts, also its
-//!    activations, and [`latency`]: which layers are faster with integers.
-//! 2. [`ladder`]: what helps all layers (adaptive rounding, bias correction, range estimators) is kept where it lowers the noise.
-//! 3. [`allocate`]: for a given noise, how finely each layer is quantized; closed form.
-//! 4. [`auto`]: halving finds the largest noise whose loss is well within the budget. [`fixed`] keeps the scheme that was asked for
+//! 1. `sensitivity`: the noise that each layer makes at the outputs when it alone is quantized; where time counts, also its
+//!    activations, and `latency`: which layers are faster with integers.
+//! 2. `ladder`: what helps all layers (adaptive rounding, bias correction, range estimators) is kept where it lowers the noise.
+//! 3. `allocate`: for a given noise, how finely each layer is quantized; closed form.
+//! 4. `auto`: halving finds the largest noise whose loss is well within the budget. `fixed` keeps the scheme that was asked for
 //!    and takes back the layers that cost most, as few as will do.
 //!
-//! Every recipe that was tried on all of the tuning set is a [`Step`]: together they are the front of size against accuracy
+//! Every recipe that was tried on all of the tuning set is a `Step`: together they are the front of size against accuracy
 //! that the search saw.
 
 pub(super) mod allocate;
