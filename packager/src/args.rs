@@ -1,11 +1,16 @@
 //! The command line, as types: help texts, documentation and shell completions are all made from them.
 
+mod key;
+mod quantize;
+mod telemetry;
 mod values;
 
+pub use key::{KeyArgs, KeyCommand, KeyNewArgs, KeyShowArgs};
+pub use quantize::{QuantizationArgs, QuantizeArgs};
+pub use telemetry::{TelemetryArgs, TelemetryCommand, TelemetryShowArgs};
 pub use values::{InputFile, NamedConstant, NamedShape, Percent, parse_shape};
 
-use crate::quantize::prove::{GateMode, Metric};
-use crate::quantize::settings::{Objective, Processor, PruneArg, Scheme};
+use crate::quantize::settings::Scheme;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -290,83 +295,6 @@ pub struct BuildArgs {
     pub ci: bool,
 }
 
-/// What a quantization is to keep, and what it may touch.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Quantization")]
-pub struct QuantizationArgs {
-    /// What has to be within --max-loss [default: point]
-    #[arg(long, value_name = "WHAT")]
-    pub gate: Option<GateMode>,
-    /// What is measured [default: accuracy where cases have labels, else agreement, else cosine]
-    #[arg(long, value_name = "METRIC")]
-    pub metric: Option<Metric>,
-    /// What is to become small [default: size]
-    #[arg(long, value_name = "WHAT")]
-    pub objective: Option<Objective>,
-    /// Leave layers of this name or operator as they are; a `*` at its end stands for anything
-    #[arg(long, value_name = "LAYER")]
-    pub exclude: Vec<String>,
-    /// Quantize only layers of this name or operator, however small
-    #[arg(long, value_name = "LAYER")]
-    pub include: Vec<String>,
-    /// Keep integer products exact on this processor in other runtimes, too
-    #[arg(long, value_name = "PROCESSOR")]
-    pub target: Option<Processor>,
-    /// Set weights to zero first: a part of them (50%), all but N of M (2:4), or whole channels (channels=25%)
-    #[arg(long, value_name = "WHAT")]
-    pub prune: Option<PruneArg>,
-}
-
-/// `packager quantize`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  packager quantize model.onnx --scheme q8 --include MatMul -o small.pannier
-  packager quantize model.pannier --scheme fp16 --include MatMul --key publisher.pub -o half.pannier
-
-With --calibrate and --evaluate, the loss is measured; with --max-loss as well, it is kept, or no file is written (status 21).")]
-pub struct QuantizeArgs {
-    /// An ONNX model, or a bundle that is not quantized
-    #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
-    /// Where to write the quantized bundle
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
-    /// How weights and activations are stored
-    #[arg(long, value_name = "SCHEME", default_value = "auto", help_heading = "Quantization")]
-    pub scheme: Scheme,
-    /// How it is quantized.
-    #[command(flatten)]
-    pub quantization: QuantizationArgs,
-    /// Inputs with labels, for judging (.npz)
-    #[arg(long, value_name = "FILE", env = "PACKAGER_EVALUATE", hide_env_values = true, help_heading = "Measuring")]
-    pub evaluate: Option<PathBuf>,
-    /// Inputs for calibrating and choosing (.npz)
-    #[arg(long, value_name = "FILE", env = "PACKAGER_CALIBRATE", hide_env_values = true, help_heading = "Measuring")]
-    pub calibrate: Option<PathBuf>,
-    /// Most that may be lost, for example 1%
-    #[arg(long, value_name = "PERCENT", env = "PACKAGER_MAX_LOSS", hide_env_values = true, help_heading = "Measuring")]
-    pub max_loss: Option<Percent>,
-    /// Configuration to use instead of packager.toml beside the model
-    #[arg(long, value_name = "FILE", env = "PACKAGER_CONFIG", hide_env_values = true)]
-    pub config: Option<PathBuf>,
-    /// Pin an input's shape, for example x=1x3x48x320; of an ONNX model only
-    #[arg(long, value_name = "NAME=SHAPE", help_heading = "Model")]
-    pub shape: Vec<NamedShape>,
-    /// Replace an input by a constant, for example sr=16000; of an ONNX model only
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Model")]
-    pub constant: Vec<NamedConstant>,
-    /// Sign with this private key (PEM)
-    #[arg(long, value_name = "KEY", env = "PACKAGER_SIGN", hide_env_values = true)]
-    pub sign: Option<PathBuf>,
-    /// The key's passphrase.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-    /// Whom to trust, where the model is a bundle.
-    #[command(flatten)]
-    pub trust: TrustArgs,
-}
-
 /// What `packager build` writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "lower")]
@@ -578,35 +506,6 @@ pub struct RunArgs {
     pub trust: TrustArgs,
 }
 
-/// `packager telemetry`
-#[derive(Debug, Clone, Args)]
-pub struct TelemetryArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: TelemetryCommand,
-}
-
-/// What can be done about telemetry.
-#[derive(Debug, Clone, Subcommand)]
-pub enum TelemetryCommand {
-    /// Run a model on files and print what `run --telemetry` would send, instead of sending it
-    Show(TelemetryShowArgs),
-}
-
-/// `packager telemetry show`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  packager telemetry show model.pannier notes.txt --allow-unsigned
-  packager telemetry show model.pannier cases.npz --key publisher.pub
-
-It is OTLP in JSON: what an endpoint gets with OTEL_EXPORTER_OTLP_PROTOCOL=http/json.")]
-pub struct TelemetryShowArgs {
-    /// What to run, as for `packager run`.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
 /// `packager bench`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -622,59 +521,6 @@ pub struct BenchArgs {
     /// What to run, as for `packager run`.
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// `packager key`
-#[derive(Debug, Clone, Args)]
-pub struct KeyArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: KeyCommand,
-}
-
-/// What can be done with keys.
-#[derive(Debug, Clone, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key pair (ECDSA P-256): NAME.pem to keep secret, NAME.pub to give away
-    New(KeyNewArgs),
-    /// Show a key's fingerprint and its public half
-    Show(KeyShowArgs),
-}
-
-/// `packager key new`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  packager key new release.pem --passphrase-file passphrase.txt
-  packager key new test.pem --no-passphrase")]
-pub struct KeyNewArgs {
-    /// Where to write the private key; the public key goes beside it
-    #[arg(value_name = "NAME.pem")]
-    pub path: PathBuf,
-    /// Do not encrypt the private key
-    #[arg(long, conflicts_with = "passphrase_file")]
-    pub no_passphrase: bool,
-    /// The passphrase.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-    /// Replace files that are there
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `packager key show`
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  packager key show publisher.pub
-  packager key show publisher.pem > copy.pub")]
-pub struct KeyShowArgs {
-    /// A public or private key (PEM)
-    #[arg(value_name = "FILE")]
-    pub path: PathBuf,
-    /// The private key's passphrase.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
 }
 
 /// `packager completions`
