@@ -4,7 +4,7 @@ use crate::receiver::{Answer, Receiver};
 use crate::session::{attribute, config, payload, recorder, run, runs};
 use pannier_otlp::Exporter;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ fn child() {
     for count in 1.. {
         run(&recorder);
         exporter.flush();
-        println!("\nsafe {count}");
+        // The parent stops to read before it kills: work goes on until then.
+        let _ = writeln!(std::io::stdout(), "\nsafe {count}");
     }
 }
 
