@@ -19,7 +19,7 @@ use crate::simd::strict::Strict;
 pub const MAX_ROWS: usize = 8;
 
 /// Panels that are multiplied side by side with a single row.
-pub const WIDE: usize = 4;
+pub const WIDE: usize = if cfg!(target_arch = "wasm32") { 3 } else { 4 };
 
 /// Tiles of a first layer: how many pixels they have, and the kernels for strides of 1 and 2.
 pub struct FirstLayer {

@@ -2,13 +2,14 @@
 
 use crate::clock::{Run, Running, Ticker, Watch};
 use crate::error::{Error, GuestFault};
+use crate::functions::{Function, Functions};
 use crate::limits::MemoryLimit;
 use crate::stop::StopFlag;
 use pannier_bundle::Code;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::{Engine, Memory, Module, PoolConcurrencyLimitError, Store, Trap, WasmParams, WasmResults};
+use wasmtime::{Engine, Memory, Module, PoolConcurrencyLimitError, Store, Trap, WasmParams};
 
 /// Version of the plain ABI that this crate speaks.
 pub(crate) const ABI_VERSION: u32 = 1;
@@ -33,6 +34,7 @@ const FLAG_DETERMINISTIC: u32 = 4;
 pub(crate) struct Instance {
     store: Store<MemoryLimit>,
     instance: wasmtime::Instance,
+    functions: Functions,
     memory: Memory,
     /// The last text that was read as an error, to tell a new one from it.
     last_text: Option<Vec<u8>>,
@@ -80,7 +82,8 @@ impl Instance {
         });
         match made {
             Ok((memory, instance)) => {
-                Ok(Instance { store, instance, memory, last_text: None, flag: Arc::new(flag), run: None })
+                let (functions, flag) = (Functions::new(), Arc::new(flag));
+                Ok(Instance { store, instance, functions, memory, last_text: None, flag, run: None })
             }
             Err(error) => Err(not_made(&error, store.data(), max_instances)),
         }
@@ -100,13 +103,13 @@ impl Instance {
 
     /// The version of the ABI that the guest speaks.
     pub(crate) fn abi(&mut self) -> Result<u32, Error> {
-        self.call("pannier_abi", ())
+        self.call(|guest| &mut guest.abi, ())
     }
 
     /// Loads a bundle that the host trusts.
     pub(crate) fn load(&mut self, bundle: &[u8], arguments: &LoadArguments) -> Result<(), Error> {
         let size = self.size(bundle.len())?;
-        let place: u32 = self.call("pannier_alloc", size)?;
+        let place = self.call(|guest| &mut guest.alloc, size)?;
         if place == 0 {
             return Err(self.no_memory(u64::from(size)));
         }
@@ -118,13 +121,13 @@ impl Instance {
         let (no_trust, time) = ((0_u32, 0_u32), 0_i64);
         let flags = FLAG_ALLOW_UNSIGNED | skip | deterministic;
         let parameters = (place, size, no_trust.0, no_trust.1, flags, time, memory_bytes);
-        let status: u32 = self.call("pannier_load", parameters)?;
+        let status = self.call(|guest| &mut guest.load, parameters)?;
         self.succeeded(status)
     }
 
     /// The description of the loaded model, as JSON.
     pub(crate) fn describe(&mut self) -> Result<Vec<u8>, Error> {
-        let status: u32 = self.call("pannier_describe", ())?;
+        let status = self.call(|guest| &mut guest.describe, ())?;
         self.succeeded(status)?;
         self.text("its description")
     }
@@ -139,13 +142,13 @@ impl Instance {
         bytes: &[u8],
     ) -> Result<(), Error> {
         let rank = self.size(shape.len() / 4)?;
-        let place: u32 = self.call("pannier_input_shape", (index, rank))?;
+        let place = self.call(|guest| &mut guest.input_shape, (index, rank))?;
         if place == 0 {
             return Err(self.refused(name));
         }
         self.write("room for a shape", place, shape)?;
         let size = self.size(bytes.len())?;
-        let place: u32 = self.call("pannier_input_data", (index, dtype, size))?;
+        let place = self.call(|guest| &mut guest.input_data, (index, dtype, size))?;
         if place == 0 {
             return Err(self.refused(name));
         }
@@ -154,19 +157,14 @@ impl Instance {
 
     /// Runs on the inputs that were given.
     pub(crate) fn run(&mut self) -> Result<(), Error> {
-        let status: u32 = self.call("pannier_run", ())?;
+        let status = self.call(|guest| &mut guest.run, ())?;
         self.succeeded(status)
     }
 
     /// Runs on the inputs that were given and the state that the guest keeps.
     pub(crate) fn step(&mut self) -> Result<(), Error> {
-        let status: u32 = self.call("pannier_step", ())?;
+        let status = self.call(|guest| &mut guest.step, ())?;
         self.succeeded(status)
-    }
-
-    /// A number that the guest has about its outputs.
-    pub(crate) fn ask<P: WasmParams>(&mut self, name: &'static str, parameters: P) -> Result<u32, Error> {
-        self.call(name, parameters)
     }
 
     /// Bytes of the guest's memory.
@@ -191,9 +189,13 @@ impl Instance {
         written.map_err(|_| out_of_bounds(what, offset, size_bytes, memory_bytes))
     }
 
-    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &'static str, parameters: P) -> Result<R, Error> {
-        let function = self.instance.get_typed_func::<P, R>(&mut self.store, name);
-        let function = function.map_err(|_| GuestFault::Export { name })?;
+    /// Calls a function of the guest.
+    pub(crate) fn call<P: WasmParams>(
+        &mut self,
+        function: impl FnOnce(&mut Functions) -> &mut Function<P>,
+        parameters: P,
+    ) -> Result<u32, Error> {
+        let function = function(&mut self.functions).of(&self.instance, &mut self.store)?;
         function.call(&mut self.store, parameters).map_err(|error| self.failed(&error))
     }
 
@@ -214,10 +216,12 @@ impl Instance {
         let _running = self.run.as_ref()?.resume(Watch::start(Some(LAST_WORDS), None));
         let before = self.last_text.take();
         // No way through `call`: if this traps, too, there are no last words.
-        let size = self.instance.get_typed_func::<(), u32>(&mut self.store, "pannier_text_size").ok()?;
-        let place = self.instance.get_typed_func::<(), u32>(&mut self.store, "pannier_text").ok()?;
-        let size = size.call(&mut self.store, ()).ok().filter(|size| *size <= TEXT_BYTES_MAX)?;
-        let place = place.call(&mut self.store, ()).ok()?;
+        let Instance { functions, instance, store, .. } = self;
+        let size = functions.text_size.of(instance, &mut *store).ok()?.call(&mut *store, ()).ok()?;
+        let place = functions.text.of(instance, &mut *store).ok()?.call(&mut *store, ()).ok()?;
+        if size > TEXT_BYTES_MAX {
+            return None;
+        }
         let text = self.read("its last words", place, u64::from(size)).ok()?;
         if before.is_some_and(|before| before == text) {
             return None;
@@ -260,8 +264,8 @@ impl Instance {
     }
 
     fn text(&mut self, what: &'static str) -> Result<Vec<u8>, Error> {
-        let size: u32 = self.call("pannier_text_size", ())?;
-        let place: u32 = self.call("pannier_text", ())?;
+        let size = self.call(|guest| &mut guest.text_size, ())?;
+        let place = self.call(|guest| &mut guest.text, ())?;
         if size > TEXT_BYTES_MAX {
             let reason = format!("it has {size} bytes, at most {TEXT_BYTES_MAX} are read");
             return Err(GuestFault::Text { what, reason }.into());

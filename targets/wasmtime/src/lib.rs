@@ -93,6 +93,7 @@ mod engine;
 mod error;
 mod event;
 mod files;
+mod functions;
 mod guest;
 mod instance;
 mod limits;

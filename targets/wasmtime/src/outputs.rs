@@ -62,7 +62,7 @@ pub(crate) fn give(instance: &mut Instance, ports: &[Port], views: &[Option<Tens
 /// [`Error::Output`]: they are larger than allowed, which is decided before any is copied. [`Error::Guest`]: they are no
 /// tensors, or not as many as the manifest has.
 pub(crate) fn take(instance: &mut Instance, ports: &[Port], limit_bytes: u64) -> Result<Outputs, Error> {
-    let found = instance.ask("pannier_outputs", ())?;
+    let found = instance.call(|guest| &mut guest.outputs, ())?;
     if usize::try_from(found) != Ok(ports.len()) {
         return Err(GuestFault::OutputCount { expected: ports.len(), found }.into());
     }
@@ -95,19 +95,19 @@ struct Place {
 
 impl Place {
     fn of(instance: &mut Instance, index: u32, port: &Port) -> Result<Place, Error> {
-        let number = instance.ask("pannier_output_dtype", index)?;
+        let number = instance.call(|guest| &mut guest.output_dtype, index)?;
         let dtype = DType::from_onnx_number(number.cast_signed())
             .ok_or_else(|| no_tensor(port, format!("{number} is no element type")))?;
-        let rank = instance.ask("pannier_output_rank", index)?;
+        let rank = instance.call(|guest| &mut guest.output_rank, index)?;
         if rank > RANK_MAX {
             return Err(no_tensor(port, format!("it has {rank} axes, at most {RANK_MAX} are read")));
         }
-        let offset = instance.ask("pannier_output_shape", index)?;
+        let offset = instance.call(|guest| &mut guest.output_shape, index)?;
         let shape = instance.read("the shape of an output", offset, u64::from(rank).saturating_mul(4))?;
         let (dims, _) = shape.as_chunks::<4>();
         let shape = dims.iter().map(|dim| usize::try_from(u32::from_le_bytes(*dim)).unwrap_or(usize::MAX)).collect();
-        let offset = instance.ask("pannier_output_data", index)?;
-        let size_bytes = instance.ask("pannier_output_size", index)?;
+        let offset = instance.call(|guest| &mut guest.output_data, index)?;
+        let size_bytes = instance.call(|guest| &mut guest.output_size, index)?;
         Ok(Place { dtype, shape, offset, size_bytes })
     }
 }
