@@ -37,13 +37,15 @@ const WASM_OPT: [&str; 15] = [
 /// Makes the package complete, for tests: modules that wasm-opt has not seen will do.
 pub fn ensure(options: &[&str]) -> Result<PathBuf> {
     wasm::ensure()?;
+    let node = node::ensure()?;
+    let packages = browser::packages(&node)?;
     let generator = generator(options)?;
     let modules = Module::all()?;
     for module in &modules {
         module.link(&generator, options)?;
         module.place()?;
     }
-    place_bindings(&modules)?;
+    bundle_scripts(&node, &packages, &modules)?;
     Ok(package())
 }
 
@@ -60,7 +62,7 @@ pub fn build() -> Result<()> {
         module.shrink(&node, &packages)?;
         sizes.push((fs::metadata(module.bound())?.len(), module.place()?));
     }
-    place_bindings(&modules)?;
+    bundle_scripts(&node, &packages, &modules)?;
     record(&node, &sizes)?;
     pack(&node)
 }
@@ -179,13 +181,18 @@ fn generator(options: &[&str]) -> Result<PathBuf> {
     Ok(target_dir.join("debug").join(format!("pannier-bindgen{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Puts the bindings into the package: those of one module are those of all, because they are made of the same source.
-fn place_bindings(modules: &[Module]) -> Result<()> {
+/// Makes the package's entry points of our modules and the bindings. Those of one module are those of all, because they are made
+/// of the same source.
+fn bundle_scripts(node: &Node, packages: &Path, modules: &[Module]) -> Result<()> {
     let bindings = modules.iter().map(|module| Ok(fs::read(module.bindings())?)).collect::<Result<Vec<_>>>()?;
     let one = bindings.first().context("there is no module")?;
     ensure!(bindings.iter().all(|each| each == one), "the modules differ in their bindings");
-    update(&package().join("wasm/bindings.js"), one)?;
-    Ok(())
+    let scripts = root().join("wasm/web/js");
+    fs::create_dir_all(scripts.join("generated"))?;
+    update(&scripts.join("generated/bindings.js"), one)?;
+    let mut bundle = Command::new(&node.program);
+    bundle.arg(root().join("xtask/web/bundle.mjs")).arg(packages).arg(scripts).arg(package());
+    shell::run(&mut bundle)
 }
 
 /// Whether the file is there, and was written after the other one.

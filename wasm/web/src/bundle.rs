@@ -16,7 +16,7 @@ pub struct Bundle(Loader);
 
 #[wasm_bindgen]
 impl Bundle {
-    /// Begins, with options as JSON: see `npm/src/options.js`.
+    /// Begins, with options as JSON: see `js/options.js`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str) -> Result<Bundle, JsValue> {
         let begin = || {

@@ -1,5 +1,5 @@
-//! The runtime for JavaScript: the WebAssembly half of the npm package `@pannier/runtime`. The other half is in `npm/`, and the
-//! two are of one version: `npm/src/instance.js` is the only caller of what is exported here.
+//! The runtime for JavaScript: the WebAssembly half of the npm package `@pannier/runtime`. The other half is in `js/`, and the
+//! two are of one version: `js/instance.js` is the only caller of what is exported here.
 //!
 //! # Invariants
 //!

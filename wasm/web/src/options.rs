@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::host;
 
-/// How a bundle is loaded. The names are those of `npm/src/options.js`, which also says what they mean.
+/// How a bundle is loaded. The names are those of `js/options.js`, which also says what they mean.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct LoadOptions {

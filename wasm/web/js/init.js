@@ -7,14 +7,14 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 /** Literal, so that bundlers see them and carry the files along. */
 const FILES = {
-  "simd128": () => new URL("../wasm/pannier-simd128.wasm", import.meta.url),
-  "relaxed-simd": () => new URL("../wasm/pannier-relaxed-simd.wasm", import.meta.url),
+  "simd128": () => new URL("./wasm/pannier-simd128.wasm", import.meta.url),
+  "relaxed-simd": () => new URL("./wasm/pannier-relaxed-simd.wasm", import.meta.url),
 };
 
 /** The same with tract beside Pannier's own engine. */
 const TRACT_FILES = {
-  "simd128": () => new URL("../wasm/pannier-tract-simd128.wasm", import.meta.url),
-  "relaxed-simd": () => new URL("../wasm/pannier-tract-relaxed-simd.wasm", import.meta.url),
+  "simd128": () => new URL("./wasm/pannier-tract-simd128.wasm", import.meta.url),
+  "relaxed-simd": () => new URL("./wasm/pannier-tract-relaxed-simd.wasm", import.meta.url),
 };
 
 let small = null;

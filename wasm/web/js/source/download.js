@@ -23,12 +23,27 @@ export class Download {
   #validator = null;
   /** Whether pieces of several answers were put together. */
   isResumed = false;
+  /** The first request, if it was sent before anybody read. */
+  #begun = null;
 
   /** @param {{ signal?: AbortSignal, retries: number }} options */
   constructor(url, { signal, retries }) {
     this.url = url;
     this.#signal = signal;
     this.#retries = retries;
+  }
+
+  /** Sends the first request; `pieces` takes its answer. */
+  begin() {
+    this.#begun = this.#ask();
+    // Looked at in `pieces`; until then a failure is not unhandled.
+    this.#begun.answer.catch(() => {});
+  }
+
+  /** What `begin` asked for is not wanted. */
+  close() {
+    this.#begun?.close();
+    this.#begun = null;
   }
 
   /** The file from its first byte on, in one go if need be. */
@@ -59,11 +74,10 @@ export class Download {
   }
 
   async *#attempt() {
-    const stop = new AbortController();
-    const abort = () => stop.abort(this.#signal.reason);
-    this.#signal?.addEventListener("abort", abort, { once: true });
+    const { answer, close } = this.#begun ?? this.#ask();
+    this.#begun = null;
     try {
-      const response = await this.#request(stop.signal);
+      const response = await answer;
       if (this.#position > 0 && response.status !== 206) {
         // Another version, or a server without ranges.
         this.forget();
@@ -74,9 +88,20 @@ export class Download {
       yield* this.#body(response);
     } finally {
       // However the reader goes away: nothing more is sent.
+      close();
+    }
+  }
+
+  /** A request on its way, and how to give it up. */
+  #ask() {
+    const stop = new AbortController();
+    const abort = () => stop.abort(this.#signal.reason);
+    this.#signal?.addEventListener("abort", abort, { once: true });
+    const close = () => {
       this.#signal?.removeEventListener("abort", abort);
       stop.abort();
-    }
+    };
+    return { answer: this.#request(stop.signal), close };
   }
 
   async #request(signal) {

@@ -20,33 +20,44 @@ const THE_ENGINES = ["E_UNSUPPORTED_OPERATOR", "E_ACCURACY"];
  */
 export async function load(runtime, where, options) {
   throwIfAborted(options.signal);
-  const instance = await Instance.create(await runtime.module());
   // The runtime looks at the clock when bytes arrive; this is for a server that sends none.
   const limit = new TimeLimit(options.wire.loadDeadlineMs, options.signal);
   const limited = { ...options, signal: limit.signal };
-  const loading = new Loading(instance, runtime, limited);
+  // The bundle is on its way while the runtime is, which was asked for first: it is wanted first.
+  const compiled = runtime.module();
+  const supply = find(where, limited);
   try {
-    await receive(loading, where, limited);
+    const [module, supplied] = await Promise.all([compiled, supply]);
+    const loading = new Loading(await Instance.create(module), runtime, limited);
+    await receive(loading, supplied);
     try {
       return await loading.finish();
     } catch (error) {
       // Nearly always it is the graph alone that an engine refuses, as soon as it arrives. What is found out only in a plan or in
       // the self-test is found when the bytes are gone.
       await loading.takeOver(error);
-      await receive(loading, where, { ...limited, cache: options.cache !== false });
+      await receive(loading, await find(where, { ...limited, cache: options.cache !== false }));
       return await loading.finish();
     }
   } finally {
     limit.clear();
+    supply.then(({ source }) => source.close?.(), () => {});
   }
 }
 
-async function receive(loading, where, options) {
+/** Finds out where the bytes are, and asks for them where they are far away. */
+async function find(where, options) {
   const source = sourceOf(where, options);
   const isKept = options.cache !== false && source instanceof Download;
   const cache = isKept ? await BundleCache.open() : null;
+  const kept = cache === null || options.cache === "reload" ? null : await cache.find(source.url);
+  if (kept === null) source.begin?.();
+  return { source, cache, kept };
+}
+
+async function receive(loading, { source, cache, kept }) {
   if (cache === null) await loading.receive(source);
-  else await receiveThrough(cache, loading, source, options.cache === "reload");
+  else await receiveThrough(cache, kept, loading, source);
 }
 
 function sourceOf(where, options) {

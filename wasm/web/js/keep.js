@@ -3,9 +3,8 @@ import { PannierError } from "./error.js";
 /** What goes wrong for reasons that a download would not change. */
 const NOT_THE_BUNDLES = ["E_INTERRUPTED", "E_DEADLINE", "E_MEMORY_BUDGET", "E_LIMIT", "E_INVALID_KEY", "E_INVALID_POLICY", "E_FAILED"];
 
-/** Takes the bundle from the cache, or else downloads it and keeps it. */
-export async function receiveThrough(cache, loading, download, isReload) {
-  const kept = isReload ? null : await cache.find(download.url);
+/** Takes the bundle as it was kept in the cache, if it was, or else downloads it and keeps it. */
+export async function receiveThrough(cache, kept, loading, download) {
   if (kept !== null) {
     try {
       return await loading.receive(kept);

@@ -1,4 +1,4 @@
-import { instantiate } from "../wasm/bindings.js";
+import { instantiate } from "./generated/bindings.js";
 import { PannierError } from "./error.js";
 import { TYPES, Tensor, typeName } from "./tensor.js";
 

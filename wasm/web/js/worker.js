@@ -1,13 +1,10 @@
-import { throwIfAborted } from "./src/error.js";
-import { runtime } from "./src/init.js";
-import { loadOptions } from "./src/options.js";
-import { RemoteModel } from "./src/remote.js";
-import { Session } from "./src/session.js";
+import { throwIfAborted } from "./error.js";
+import { runtime } from "./init.js";
+import { loadOptions } from "./options.js";
+import { RemoteModel } from "./remote.js";
+import { Session } from "./index.js";
 
-export { PannierError } from "./src/error.js";
-export { init } from "./src/init.js";
-export { State } from "./src/state.js";
-export { Tensor } from "./src/tensor.js";
+export { PannierError, State, Tensor, init } from "./index.js";
 
 /** A session like any other, whose model is in a worker of its own. */
 export class WorkerSession extends Session {
