@@ -87,7 +87,7 @@ describe("the README", () => {
   test("names every option and every limit that the types have", () => {
     const types = readFileSync(join(PACKAGE, "index.d.ts"), "utf8");
     const members = (name) => [...new RegExp(`export interface ${name} \\{(.*?)^\\}`, "ms").exec(types)[1].matchAll(/^  (\w+)\??:/gm)].map(([, member]) => member);
-    const names = [...members("LoadOptions"), ...members("Limits"), ...members("RunOptions"), ...members("InitOptions")];
+    const names = [...members("LoadOptions"), ...members("Limits"), ...members("RunOptions"), ...members("InitOptions"), ...members("TelemetryOptions")];
     assert.ok(names.length > 10);
     assert.deepEqual(names.filter((name) => !readme.includes(`\`${name}\``)), []);
   });
@@ -105,7 +105,7 @@ describe("the package", () => {
 
   test("has sources without a way to make code of texts, and no import from elsewhere", () => {
     const sources = readdirSync(PACKAGE, { recursive: true }).filter((name) => name.endsWith(".js"));
-    assert.deepEqual(sources.sort(), ["index.js", "thread.js", "worker.js"]);
+    assert.deepEqual(sources.sort(), ["index.js", "telemetry.js", "thread.js", "worker.js"]);
     for (const name of sources) {
       const text = readFileSync(join(PACKAGE, name), "utf8");
       assert.doesNotMatch(text, /\beval\(|new Function/, name);

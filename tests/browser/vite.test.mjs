@@ -48,7 +48,7 @@ after(async () => {
 
 test("carries all modules along, and the worker's script", () => {
   const assets = readdirSync(join(folder, "dist/assets"));
-  assert.equal(assets.filter((name) => /^pannier-(tract-)?(simd128|relaxed-simd)-.*\.wasm$/.test(name)).length, 4, assets.join());
+  assert.equal(assets.filter((name) => /^pannier-(telemetry-|tract-)?(simd128|relaxed-simd)-.*\.wasm$/.test(name)).length, 6, assets.join());
   assert.equal(assets.filter((name) => /^thread-.*\.js$/.test(name)).length, 1, assets.join());
 });
 

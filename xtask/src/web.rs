@@ -83,11 +83,23 @@ struct Engines {
     options: &'static [&'static str],
 }
 
-/// The small module that is fetched always, and the large one for operators that the small one lacks. That one is built beside
-/// the guest, so that tract is compiled once.
-const ENGINES: [Engines; 2] = [
+/// The small module that is fetched always, its twin that records runs for telemetry, and the large one for operators that the
+/// small ones lack. That one is built beside the guest, so that tract is compiled once. The twins would overwrite each other in
+/// one folder: Cargo gives modules names without a hash.
+const ENGINES: [Engines; 3] = [
     Engines { name: "pannier", profile: "web", folder: "web", options: &[] },
-    Engines { name: "pannier-tract", profile: guest::PROFILE, folder: "guest", options: &["--features", "tract"] },
+    Engines {
+        name: "pannier-telemetry",
+        profile: "web",
+        folder: "web-telemetry",
+        options: &["--features", "telemetry"],
+    },
+    Engines {
+        name: "pannier-tract",
+        profile: guest::PROFILE,
+        folder: "guest",
+        options: &["--features", "tract,telemetry"],
+    },
 ];
 
 /// One of the modules, on its way from the linker to the package.

@@ -8,17 +8,18 @@ const [packages, from, to] = process.argv.slice(2);
 if (to === undefined) throw new Error("usage: bundle.mjs PACKAGES FROM TO");
 const { rolldown } = await import(pathToFileURL(join(packages, "node_modules/rolldown/dist/index.mjs")));
 
-/** What the others share is in the first one, so that a class is the same class whichever of them it comes from. */
-await bundle(["index.js", "worker.js"]);
+/** What the others share is in `index.js`, so that a class is the same class whichever of them it comes from; `telemetry.js` it imports
+ * only where somebody wants it. */
+await bundle({ index: "index.js", worker: "worker.js", telemetry: "telemetry/exporter.js" });
 /** Runs in a worker, where nothing is shared. */
-await bundle(["thread.js"]);
+await bundle({ thread: "thread.js" });
 
 async function bundle(entries) {
-  const input = Object.fromEntries(entries.map((entry) => [entry.replace(/\.js$/, ""), join(from, entry)]));
+  const input = Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(from, path)]));
   const built = await rolldown({ input, preserveEntrySignatures: "allow-extension", onLog: fail });
   // Not minified: those who care minify all of their page, and the others can read it.
   const { output } = await built.write({ dir: to, format: "esm", entryFileNames: "[name].js" });
-  const unknown = output.filter(({ fileName }) => !entries.includes(fileName));
+  const unknown = output.filter(({ name }) => !(name in entries));
   if (unknown.length > 0) throw new Error(`not an entry point: ${unknown.map(({ fileName }) => fileName).join(", ")}`);
 }
 

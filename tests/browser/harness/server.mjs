@@ -16,20 +16,20 @@ import { extname, join, normalize } from "node:path";
 import { FIXTURES, PACKAGE } from "./setting.mjs";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".json": "application/json" };
-const STRICT = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'self'";
+const strict = (connect) => `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${connect}; worker-src 'self'`;
 const PAGE = "<!doctype html><meta charset=utf-8><title>A test</title>";
 const PIECE_BYTES = 16 * 1024;
 
 /**
  * Serves the npm package under `/npm/`, the fixtures under `/fixtures/`, an empty page under `/`, and further folders.
- * Every answer forbids whatever the package does not need.
+ * Every answer forbids whatever the package does not need; `connect` names what pages may connect to beside this server.
  */
-export async function serve(folders = {}) {
+export async function serve(folders = {}, connect = "") {
   const roots = { "/npm/": PACKAGE, "/fixtures/": FIXTURES, "/harness/": import.meta.dirname, ...folders };
   const log = [];
   const counts = new Map();
   const server = createServer((request, response) => {
-    answer(request, response, { roots, log, counts }).catch((error) => {
+    answer(request, response, { roots, log, counts, policy: strict(connect) }).catch((error) => {
       response.destroy();
       log.push({ path: request.url, error: String(error) });
     });
@@ -48,7 +48,7 @@ export async function serve(folders = {}) {
   };
 }
 
-async function answer(request, response, { roots, log, counts }) {
+async function answer(request, response, { roots, log, counts, policy }) {
   const url = new URL(request.url, "http://localhost");
   const query = url.searchParams;
   const { range, "if-range": ifRange } = request.headers;
@@ -63,7 +63,7 @@ async function answer(request, response, { roots, log, counts }) {
 
   const begin = (status, headers) => {
     entry.status = status;
-    response.writeHead(status, { "content-security-policy": STRICT, "cache-control": "no-store", ...headers });
+    response.writeHead(status, { "content-security-policy": policy, "cache-control": "no-store", ...headers });
   };
   const status = Number(query.get("status") ?? 200);
   if (status !== 200 && often("status") <= Number(query.get("times") ?? Infinity)) {

@@ -21,6 +21,7 @@ export async function load(bytes: Uint8Array, signal: AbortSignal): Promise<Sess
     cache: "reload",
     retries: 2,
     selfTest: false,
+    telemetry: { endpoint: new URL("https://collector.example"), headers: { authorization: "Bearer" }, serviceName: "till", resourceAttributes: { "pannier.site": "Halle 4" }, compression: "none", timeoutMs: 5000, intervalMs: 30_000 },
     limits: { memoryBytes: 1e8, contentBytes: 1e9, deadlineMs: 50, loadDeadlineMs: 10_000 },
   };
   return [await Session.create(bytes, options), await Session.create(bytes.buffer as ArrayBuffer, options), await WorkerSession.create("m.pannier", options)];
@@ -37,6 +38,7 @@ export async function run(session: Session, signal: AbortSignal): Promise<Float3
   state.set("h", x);
   const carried: Tensor | undefined = state.get("h");
   await disposed.step(state, { x });
+  await disposed.flushTelemetry();
   const { y } = outputs;
   if (y?.type === "float32" && y.data instanceof Float32Array) return y.data;
   const description: Description = disposed.describe();
@@ -57,6 +59,8 @@ void Session.create("m.pannier", {});
 void Session.create("m.pannier", { trust: { allowUnsigned: false } });
 // @ts-expect-error one decision
 void Session.create("m.pannier", { trust: { keys: "PEM", policy: "TOML" } });
+// @ts-expect-error telemetry goes somewhere
+void Session.create("m.pannier", { trust: { keys: "PEM" }, telemetry: {} });
 // @ts-expect-error a misspelt option
 void Session.create("m.pannier", { trust: { keys: "PEM" }, selftest: true });
 // @ts-expect-error no such type

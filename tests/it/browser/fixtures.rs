@@ -130,7 +130,7 @@ fn with_wrong_answers(bundle: Vec<u8>) -> Vec<u8> {
 }
 
 /// Tensors as `tests/browser/harness/inputs.mjs` takes them.
-fn named(tensors: &[(String, Tensor)]) -> Value {
+pub fn named(tensors: &[(String, Tensor)]) -> Value {
     let each = tensors.iter().map(|(name, tensor)| {
         (name.clone(), json!({ "type": tensor.dtype().name(), "dims": tensor.shape(), "data": numbers(tensor) }))
     });

@@ -1,6 +1,6 @@
 //! The npm package in Chromium and in Node: starts the scripts of `tests/browser`, each with Node's own test runner.
 
-mod fixtures;
+pub mod fixtures;
 mod sizes;
 
 use crate::support::web::{chromium, node, node_packages, oldest_node, package};
@@ -26,6 +26,11 @@ fn which_module_and_which_engine() {
 #[test]
 fn what_the_cache_keeps() {
     passes("cache");
+}
+
+#[test]
+fn what_is_sent_of_a_session_and_what_waits() {
+    passes("telemetry");
 }
 
 #[test]
@@ -56,6 +61,13 @@ fn passes(name: &str) {
     let output = command.output().expect("Node starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
+}
+
+/// Makes the files that the harness wants to be there, for scripts that need none of them.
+pub fn no_fixtures(folder: &Path) {
+    for (name, text) in [("publisher.pub", ""), ("stranger.pub", ""), ("cases.json", "{}")] {
+        std::fs::write(folder.join(name), text).expect("a file is written");
+    }
 }
 
 /// Node with a script of `tests/browser`, told where everything is.

@@ -68,10 +68,7 @@ impl Chromium {
     #[expect(clippy::zombie_processes, reason = "it ends with this process, when its standard input does")]
     fn start() -> Chromium {
         let folder = temp_dir();
-        // The harness wants these files to be there.
-        for (name, text) in [("publisher.pub", ""), ("stranger.pub", ""), ("cases.json", "{}")] {
-            std::fs::write(folder.path().join(name), text).expect("a file is written");
-        }
+        browser::no_fixtures(folder.path());
         let mut command = browser::script("conformance.mjs", folder.path(), Path::new("/nonexistent"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Node starts");
         let (questions, answers) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));

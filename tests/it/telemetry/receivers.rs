@@ -1,11 +1,13 @@
 //! What independent receivers make of what the `packager` command sends.
 
 use super::receiver::Receiver;
+use crate::browser::{self, fixtures};
 use crate::support::npz::cases;
 use crate::support::packager::packager_command;
 use crate::support::{model, packager, project_root, python, sandbox, temp_dir};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -44,6 +46,21 @@ fn run(folder: &Path, url: &str, options: &[&str], variables: &[(&str, &str)]) {
     assert!(!errors.contains("warning"), "{errors}");
 }
 
+/// Runs the evaluation in a page, and writes what it sends to a file.
+fn run_in_browser(folder: &Path, payload: &str) {
+    browser::no_fixtures(folder);
+    let cases = cases(&model("magika").join("evaluation.npz"), usize::MAX);
+    let inputs: Value = cases.iter().map(|case| fixtures::named(&case.inputs)).collect();
+    let mut command = browser::script("observed.mjs", folder, folder);
+    command.arg("magika.pannier").arg(folder.join(payload)).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("Node starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(inputs.to_string().as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// What OpenTelemetry's package for Python reads in these files.
 fn decoded(folder: &Path, files: &[&str]) -> Vec<Value> {
     let script = project_root().join("tests/it/telemetry/decode.py");
@@ -68,11 +85,12 @@ fn every_target_tells_the_same_and_opentelemetry_reads_it() {
     let shown = shown.expect(0).stdout;
     let requests = receiver.requests();
     assert_eq!(requests.len(), 3);
-    let names = ["native.pb", "native.json", "sandbox.pb", "shown.json"];
+    let names = ["native.pb", "native.json", "sandbox.pb", "shown.json", "browser.pb"];
     let contents = requests.iter().map(|request| request.content()).chain([shown.into_bytes()]);
     for (name, content) in names.iter().zip(contents) {
         std::fs::write(folder.path().join(name), content).expect("it is written");
     }
+    run_in_browser(folder.path(), "browser.pb");
     let sessions = decoded(folder.path(), &names);
     let kinds = |session: &Value| -> BTreeMap<String, (Value, Value)> {
         let metrics = session["metrics"].as_object().expect("metrics");
@@ -91,7 +109,8 @@ fn every_target_tells_the_same_and_opentelemetry_reads_it() {
         println!("{name}: {}", serde_json::to_string(&session["metrics"]).expect("it was JSON"));
     }
     let resource = |index: usize, key: &str| sessions[index]["resource"][key].clone();
-    assert_eq!([0, 2, 3].map(|index| resource(index, "pannier.target")), ["native", "wasmtime", "native"]);
+    let targets = [0, 2, 3, 4].map(|index| resource(index, "pannier.target"));
+    assert_eq!(targets, ["native", "wasmtime", "native", "browser"]);
     assert_eq!([resource(0, "service.name"), resource(1, "service.name")], ["pannier", "sorter"]);
     assert_eq!(resource(0, "service.instance.id"), resource(2, "service.instance.id"), "one device");
 }

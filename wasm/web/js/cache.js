@@ -8,6 +8,9 @@ const CONTENTS = "https://bundles.pannier.invalid/sha256/";
 /** Says in an index entry which content belongs to an address. */
 const DIGEST = "x-pannier-sha256";
 
+/** Says there when it was downloaded, in seconds since 1970. */
+const INSTALLED = "x-pannier-installed";
+
 /**
  * Bundles kept in the Cache API: each once, under its digest, and an index from addresses to digests.
  *
@@ -31,9 +34,10 @@ export class BundleCache {
 
   /** The bundle that is kept for an address, as a source; `null` if there is none. */
   async find(url) {
-    const digest = (await attempt(() => this.#cache.match(url)))?.headers.get(DIGEST);
+    const headers = (await attempt(() => this.#cache.match(url)))?.headers;
+    const digest = headers?.get(DIGEST);
     const kept = digest && (await attempt(() => this.#cache.match(CONTENTS + digest)));
-    return kept ? new CachedSource(kept) : null;
+    return kept ? new CachedSource(kept, Number(headers.get(INSTALLED)) || undefined) : null;
   }
 
   /** Forgets what is kept for an address. */
@@ -80,7 +84,7 @@ class Entry {
   async close() {
     await Promise.race([attempt(() => this.#writer.close()), this.#stored]);
     if (!(await this.#stored)) return;
-    await attempt(() => this.#cache.put(this.#url, new Response(null, { headers: { [DIGEST]: this.#digest } })));
+    await attempt(() => this.#cache.put(this.#url, new Response(null, { headers: { [DIGEST]: this.#digest, [INSTALLED]: String(Math.floor(Date.now() / 1000)) } })));
   }
 
   /** The bundle turned out to be of no use. */
@@ -93,10 +97,13 @@ class Entry {
 /** A bundle as it was kept. */
 class CachedSource {
   kind = "cache";
+  /** When it was downloaded, in seconds since 1970, if that is known. */
+  installedUnixS;
   #response;
 
-  constructor(response) {
+  constructor(response, installedUnixS) {
     this.#response = response;
+    this.installedUnixS = installedUnixS;
   }
 
   async *pieces() {

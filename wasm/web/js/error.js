@@ -23,6 +23,14 @@ export function usage(message, hint = null) {
   return new PannierError("E_USAGE", message, { hint });
 }
 
+/** Throws if there is an option that has no meaning. */
+export function known(options, names, what) {
+  if (typeof options !== "object" || options === null) throw usage(`${what}s are an object`);
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw usage(`there is no ${what} \`${name}\``, `there are ${names.join(", ")}`);
+  }
+}
+
 /** Throws if the signal was given. */
 export function throwIfAborted(signal) {
   if (signal?.aborted) throw interrupted(signal);

@@ -11,13 +11,20 @@ const FILES = {
   "relaxed-simd": () => new URL("./wasm/pannier-relaxed-simd.wasm", import.meta.url),
 };
 
-/** The same with tract beside Pannier's own engine. */
+/** The same, and it records runs: for sessions with telemetry. */
+const TELEMETRY_FILES = {
+  "simd128": () => new URL("./wasm/pannier-telemetry-simd128.wasm", import.meta.url),
+  "relaxed-simd": () => new URL("./wasm/pannier-telemetry-relaxed-simd.wasm", import.meta.url),
+};
+
+/** With tract beside Pannier's own engine; it records, too. */
 const TRACT_FILES = {
   "simd128": () => new URL("./wasm/pannier-tract-simd128.wasm", import.meta.url),
   "relaxed-simd": () => new URL("./wasm/pannier-tract-relaxed-simd.wasm", import.meta.url),
 };
 
 let small = null;
+let recording = null;
 let large = null;
 
 /**
@@ -30,18 +37,23 @@ export async function init(options = {}) {
 }
 
 /**
- * The modules of the runtime, each fetched and compiled when it is first asked for.
+ * The modules of the runtime, each fetched and compiled when it is first asked for. `wasm` is a module of the caller's choice.
  *
  * @returns {{ module: () => Promise<WebAssembly.Module>, larger: (why: PannierError) => Promise<WebAssembly.Module> }} `larger`: the
  * module for a model that `module` refuses
  */
-export function runtime({ wasm, tract }) {
+export function runtime({ wasm, tract, telemetry = null }) {
+  // A failure is not for ever: the next call tries again.
+  const plain = () => (small ??= compile(wasm ?? FILES[flavour()]()).catch((error) => {
+    small = null;
+    throw error;
+  }));
+  const recorder = () => (recording ??= compile(wasm ?? TELEMETRY_FILES[flavour()]()).catch((error) => {
+    recording = null;
+    throw error;
+  }));
   return {
-    module: () => (small ??= compile(wasm ?? FILES[flavour()]()).catch((error) => {
-      // A failure is not for ever: the next call tries again.
-      small = null;
-      throw error;
-    })),
+    module: telemetry === null ? plain : recorder,
     larger: async (why) => {
       if (tract === false) throw why;
       large ??= compile(tract ?? TRACT_FILES[flavour()]());

@@ -99,6 +99,11 @@ export class Instance {
     });
   }
 
+  /** Ends a window of telemetry, of which `window` says the rest, and gives its payload. */
+  closeWindow(window) {
+    return this.#call(() => this.#model.closeWindow(JSON.stringify(window)));
+  }
+
   /** Does something with the bindings. What they throw becomes an error of ours. */
   #call(work) {
     try {

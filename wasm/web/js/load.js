@@ -81,6 +81,8 @@ class Loading {
   #early = [];
   /** Where the pieces come from, for reports. */
   #source = "memory";
+  /** When the bundle came to this machine, in seconds since 1970. */
+  #installedUnixS = 0;
   #position = 0;
   /** Size of the file, once it is known. */
   #totalBytes = null;
@@ -98,6 +100,7 @@ class Loading {
   /** Takes all of the source's pieces, each of which is verified before the next is asked for. */
   async receive(source, keeper) {
     this.#source = source.kind;
+    this.#installedUnixS = source.installedUnixS ?? Math.floor(Date.now() / 1000);
     try {
       await this.#receiveOnce(source, keeper);
     } catch (error) {
@@ -133,7 +136,7 @@ class Loading {
     await turn();
     throwIfAborted(this.#options.signal);
     this.#instance.finish((phase) => this.#tell(phase));
-    return { instance: this.#instance, source: this.#source, sha256: this.#sha256, receiveMs: this.#receiveMs };
+    return { instance: this.#instance, source: this.#source, installedUnixS: this.#installedUnixS, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 
   /** Begins anew in the module with more engines, if there is one and it may help. */

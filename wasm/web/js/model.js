@@ -7,12 +7,15 @@ export class LocalModel {
   #loaded;
   /** What the model is. */
   description;
+  /** When the bundle came to this machine, in seconds since 1970. */
+  installedUnixS;
 
   static async load(runtime, where, options) {
     const loaded = await load(runtime, where, options);
     const self = new LocalModel();
     self.#instance = loaded.instance;
     self.#loaded = { source: loaded.source, receiveMs: loaded.receiveMs };
+    self.installedUnixS = loaded.installedUnixS;
     self.description = describe(loaded.instance.describe(), loaded.sha256);
     return self;
   }
@@ -24,6 +27,11 @@ export class LocalModel {
 
   async report() {
     return report(this.#instance.describe(), { ...this.#loaded, memoryBytes: this.#instance.memoryBytes });
+  }
+
+  /** Ends a window of telemetry and gives its payload. */
+  closeWindow(window) {
+    return this.#instance.closeWindow(window);
   }
 
   /** Lets go of the instance, and so of its memory. */

@@ -1,6 +1,7 @@
-import { usage } from "./error.js";
+import { known, usage } from "./error.js";
+import { telemetryOption } from "./telemetry/options.js";
 
-const LOAD_OPTIONS = ["trust", "limits", "selfTest", "onProgress", "signal", "cache", "retries", "wasm", "tract"];
+const LOAD_OPTIONS = ["trust", "limits", "selfTest", "onProgress", "signal", "cache", "retries", "telemetry", "wasm", "tract"];
 const LIMITS = ["memoryBytes", "contentBytes", "deadlineMs", "loadDeadlineMs"];
 const RUN_OPTIONS = ["signal", "transfer"];
 const TRUST = ["keys", "policy", "allowUnsigned"];
@@ -15,6 +16,7 @@ const MOST_RETRIES = 4;
 export function loadOptions(options) {
   known(options, LOAD_OPTIONS, "option");
   const { trust, limits = {}, selfTest = true, onProgress, signal, cache = false, retries = MOST_RETRIES, wasm, tract } = options;
+  const telemetry = telemetryOption(options.telemetry);
   known(limits, LIMITS, "limit");
   if (typeof selfTest !== "boolean") throw usage("`selfTest` is true or false");
   if (onProgress !== undefined && typeof onProgress !== "function") throw usage("`onProgress` is a function");
@@ -29,8 +31,9 @@ export function loadOptions(options) {
     contentBytes: whole(limits, "contentBytes"),
     deadlineMs: duration(limits, "deadlineMs"),
     loadDeadlineMs: duration(limits, "loadDeadlineMs"),
+    observe: telemetry !== null,
   };
-  return { wire, onProgress, signal, cache, retries, wasm, tract };
+  return { wire, onProgress, signal, cache, retries, telemetry, wasm, tract };
 }
 
 /** The options of a run, checked. */
@@ -56,13 +59,6 @@ function trustOption(trust) {
   const pems = typeof keys === "string" ? [keys] : keys;
   if (Array.isArray(pems) && pems.length > 0 && pems.every((pem) => typeof pem === "string")) return { keys: pems };
   throw usage("`trust` is of no use as it is", hint);
-}
-
-function known(options, names, what) {
-  if (typeof options !== "object" || options === null) throw usage(`${what}s are an object`);
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw usage(`there is no ${what} \`${name}\``, `there are ${names.join(", ")}`);
-  }
 }
 
 function whole(limits, name) {

@@ -14,6 +14,8 @@ export class RemoteModel {
   #runtime;
   /** What the model is. */
   description;
+  /** When the bundle came to this machine, in seconds since 1970. */
+  installedUnixS;
 
   static async load(runtime, where, { onProgress, signal, wire, cache, retries }) {
     const self = new RemoteModel();
@@ -28,7 +30,7 @@ export class RemoteModel {
       const isBytes = where instanceof ArrayBuffer || ArrayBuffer.isView(where);
       const place = isBytes ? compact(bytesOf(where)) : address(where);
       const question = { create: { module, where: place, options: { wire, cache, retries } } };
-      self.description = await self.#ask(question, { signal });
+      ({ description: self.description, installedUnixS: self.installedUnixS } = await self.#ask(question, { signal }));
     } catch (error) {
       self.close();
       throw error;
@@ -48,6 +50,11 @@ export class RemoteModel {
 
   report() {
     return this.#ask({ report: {} });
+  }
+
+  /** Ends a window of telemetry; a promise of its payload. */
+  closeWindow(window) {
+    return this.#ask({ closeWindow: window });
   }
 
   /** Ends the worker; whoever still waits for it waits in vain. */

@@ -3,16 +3,25 @@ import { runtime } from "./init.js";
 import { LocalModel } from "./model.js";
 import { loadOptions, runOptions } from "./options.js";
 import { State } from "./state.js";
+import { startTelemetry } from "./telemetry/start.js";
 import { Tensor } from "./tensor.js";
 
 /** A verified model that is ready to run, in this thread. */
 export class Session {
   #model;
   #description;
+  /** Told of runs; `null` without telemetry. */
+  #exporter;
 
-  /** @param model a `LocalModel`, or one with the same methods; sessions are made by `create` */
-  constructor(model) {
+  /**
+   * Sessions are made by `create`.
+   *
+   * @param model a `LocalModel`, or one with the same methods
+   * @param exporter what `startTelemetry` gives
+   */
+  constructor(model, exporter) {
     this.#model = model;
+    this.#exporter = exporter;
     this.#description = model.description;
   }
 
@@ -20,7 +29,8 @@ export class Session {
   static async create(where, options = {}) {
     const checked = loadOptions(options);
     throwIfAborted(checked.signal);
-    return new Session(await LocalModel.load(runtime(checked), where, checked));
+    const model = await LocalModel.load(runtime(checked), where, checked);
+    return new Session(model, await startTelemetry(checked.telemetry, model));
   }
 
   /** Runs once. */
@@ -77,8 +87,15 @@ export class Session {
     return this.#open().report();
   }
 
+  /** Ends the window of telemetry now, and tries to send it. */
+  async flushTelemetry() {
+    await this.#exporter?.flush();
+  }
+
   /** Lets go of the model and of its memory. */
   dispose() {
+    this.#exporter?.stop();
+    this.#exporter = null;
     this.#model?.close();
     this.#model = null;
   }
@@ -88,10 +105,14 @@ export class Session {
     return this.#model;
   }
 
-  #run(inputs, isStep, options) {
+  async #run(inputs, isStep, options) {
     const checked = runOptions(options);
     throwIfAborted(checked.signal);
-    return this.#open().run(inputs, isStep, checked);
+    try {
+      return await this.#open().run(inputs, isStep, checked);
+    } finally {
+      this.#exporter?.ran();
+    }
   }
 
   /** Inputs by their index. */

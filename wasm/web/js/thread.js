@@ -9,7 +9,7 @@ const answers = {
   async create({ module, where, options }) {
     const onProgress = (progress) => postMessage({ progress });
     model = await LocalModel.load({ module: () => module, larger }, where, { ...options, onProgress });
-    return [model.description];
+    return [{ description: model.description, installedUnixS: model.installedUnixS }];
   },
 
   async run({ inputs, isStep }) {
@@ -20,6 +20,11 @@ const answers = {
 
   async report() {
     return [await model.report()];
+  },
+
+  async closeWindow(window) {
+    const payload = model.closeWindow(window);
+    return [payload, [payload.buffer]];
   },
 };
 

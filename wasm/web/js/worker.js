@@ -1,8 +1,9 @@
 import { throwIfAborted } from "./error.js";
+import { Session } from "./index.js";
 import { runtime } from "./init.js";
 import { loadOptions } from "./options.js";
 import { RemoteModel } from "./remote.js";
-import { Session } from "./index.js";
+import { startTelemetry } from "./telemetry/start.js";
 
 export { PannierError, State, Tensor, init } from "./index.js";
 
@@ -12,7 +13,8 @@ export class WorkerSession extends Session {
   static async create(where, options = {}) {
     const checked = loadOptions(options);
     throwIfAborted(checked.signal);
-    return new WorkerSession(await RemoteModel.load(runtime(checked), where, checked));
+    const model = await RemoteModel.load(runtime(checked), where, checked);
+    return new WorkerSession(model, await startTelemetry(checked.telemetry, model));
   }
 
   /** Ends the worker, whatever it is at, which gives its memory back. The same as `dispose`. */

@@ -103,10 +103,34 @@ export interface LoadOptions {
   cache?: boolean | "reload";
   /** How often in a row a download is taken up again that brings no further byte. The waits between grow from 250 ms, or are what the server says; none is longer than 8 s. 4 by default. */
   retries?: number;
-  /** As for `init`. */
+  /** Where metrics of the session go. Without it nothing is recorded and nothing of telemetry is fetched. */
+  telemetry?: TelemetryOptions | null;
+  /** As for `init`; with `telemetry` a module that records: a `pannier-telemetry-*.wasm` or a large one. */
   wasm?: InitOptions["wasm"];
   /** As for `init`. */
   tract?: InitOptions["tract"];
+}
+
+/**
+ * Metrics of a session as OTLP over HTTP, in protobuf: how often and how fast it runs, how it fails, what it is fed and whether that has
+ * drifted. No value of an input or output is among them. Nothing is recorded where the user's browser says that they do not want it
+ * (Global Privacy Control, Do Not Track).
+ */
+export interface TelemetryOptions {
+  /** The receiver's address, to which `/v1/metrics` is added unless it ends so. It has to allow requests of this page's origin (CORS). */
+  endpoint: string | URL;
+  /** Further headers of each request, such as `authorization`. Whoever can read the page's scripts can read them, too. */
+  headers?: Record<string, string>;
+  /** `service.name`; "pannier" if not given. */
+  serviceName?: string;
+  /** Further attributes of the resource, such as `pannier.site`. They go before what is known. */
+  resourceAttributes?: Record<string, string>;
+  /** Whether payloads are compressed, where the browser can; "gzip" if not given. */
+  compression?: "gzip" | "none";
+  /** Longest that one attempt to send may take, in milliseconds; 10,000 if not given. */
+  timeoutMs?: number;
+  /** Length of a window, in milliseconds; 60,000 if not given. */
+  intervalMs?: number;
 }
 
 /** How a run is done. */
@@ -230,6 +254,12 @@ export class Session {
   describe(): Description;
   /** Which engine runs the model and who signed it, what it takes and what loading took. */
   report(): Promise<Report>;
+
+  /**
+   * Ends the window of telemetry now. Resolves when its payload waits in the spool and one try was made to send it; without
+   * telemetry at once. Never fails.
+   */
+  flushTelemetry(): Promise<void>;
 
   /** Lets go of the model. Its memory goes with the next garbage collection. Calls afterwards fail with `E_USAGE`. */
   dispose(): void;

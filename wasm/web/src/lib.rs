@@ -21,6 +21,7 @@ mod bundle;
 mod host;
 mod model;
 mod options;
+mod window;
 
 use pannier::{Code, Options};
 use pannier_wasm_interface::{Failure, text};

@@ -1,5 +1,7 @@
 //! A loaded model.
 
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
 use pannier::{LoadTimes, Session};
 use pannier_wasm_interface::model::Output;
@@ -18,6 +20,12 @@ pub struct Model(model::Model);
 impl Model {
     pub(crate) fn new(session: Session) -> Model {
         Model(model::Model::new(session))
+    }
+
+    /// The session, for its recorder.
+    #[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "nothing is recorded"))]
+    pub(crate) fn session(&self) -> Rc<Session> {
+        self.0.session()
     }
 
     fn output<R>(&self, index: usize, read: impl FnOnce(&Output) -> R) -> Result<R, JsValue> {

@@ -20,6 +20,7 @@ pub(crate) struct LoadOptions {
     content_bytes: Option<u64>,
     deadline_ms: Option<f64>,
     load_deadline_ms: Option<f64>,
+    observe: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -47,6 +48,9 @@ impl LoadOptions {
 
     /// The session's options.
     pub(crate) fn session(&self) -> Result<Options, Failure> {
+        if self.observe && !cfg!(feature = "telemetry") {
+            return Err(Failure::usage("this module records nothing: for telemetry there is another one".to_owned()));
+        }
         let limits = Limits::default();
         let content_bytes = self.content_bytes.unwrap_or(limits.content_bytes);
         Ok(Options {
@@ -58,6 +62,8 @@ impl LoadOptions {
             now_unix_s: Some(self.now_unix_s),
             clock: Some(host::now),
             on_step: Some(Arc::new(host::tell)),
+            #[cfg(feature = "telemetry")]
+            observe: self.observe,
             ..Options::default()
         })
     }
