@@ -3,6 +3,7 @@
 use crate::dot::Dot;
 use crate::isa::Isa;
 use crate::kernel::byte_depthwise::{self, ByteDepthwise};
+use crate::kernel::byte_pointwise::{self, BytePointwise};
 use crate::kernel::bytes::{self, ByteProduct, Convert, Lookup, Stage};
 use crate::kernel::pointwise::Finish;
 use crate::simd::dot::{Dot as DotKernels, Form};
@@ -21,6 +22,7 @@ pub struct ByteTable {
     pub products: &'static [&'static [unsafe fn(&ByteProduct<'_>)]],
     pub depthwise: unsafe fn(&ByteDepthwise<'_>),
     pub stage: unsafe fn(&Stage),
+    pub pointwise: unsafe fn(&BytePointwise<'_>),
     pub quantize: unsafe fn(&Convert),
     pub dequantize: unsafe fn(&Convert),
     pub lookup: unsafe fn(&Lookup),
@@ -40,7 +42,7 @@ impl ByteTable {
 
 /// Entry points of `$kernels`, compiled with `$attr`, as the table `$name`.
 macro_rules! byte_table {
-    ($name:ident, $kernels:ty, $dot:expr, $isa:expr, $(#[$attr:meta])? rows: [$($rows:literal)*], vectors: $vectors:tt, pixels: $pixels:literal) => {
+    ($name:ident, $kernels:ty, $dot:expr, $isa:expr, $(#[$attr:meta])? rows: [$($rows:literal)*], vectors: $vectors:tt, pixels: [$pixels:literal $half:literal]) => {
         mod $name {
             use super::*;
 
@@ -53,7 +55,7 @@ macro_rules! byte_table {
             $(#[$attr])?
             unsafe fn depthwise(args: &ByteDepthwise<'_>) {
                 // SAFETY: as above.
-                unsafe { byte_depthwise::depthwise::<$kernels, $pixels>(args) }
+                unsafe { byte_depthwise::depthwise::<$kernels, $pixels, $half>(args) }
             }
 
             $(#[$attr])?
@@ -65,6 +67,12 @@ macro_rules! byte_table {
                         Form::Unsigned | Form::Signed => bytes::stage_bytes(args),
                     }
                 }
+            }
+
+            $(#[$attr])?
+            unsafe fn pointwise(args: &BytePointwise<'_>) {
+                // SAFETY: as above.
+                unsafe { byte_pointwise::byte_pointwise::<$kernels>(args) }
             }
 
             $(#[$attr])?
@@ -98,6 +106,7 @@ macro_rules! byte_table {
                 products: &[$(products!($rows, $vectors)),*],
                 depthwise,
                 stage,
+                pointwise,
                 quantize,
                 dequantize,
                 lookup,
@@ -115,23 +124,23 @@ macro_rules! products {
 #[cfg(target_arch = "x86_64")]
 byte_table! { avx512_vnni, dot::vnni::Avx512Vnni, Dot::Avx512Vnni, Isa::Avx512,
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], pixels: 8 }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], pixels: [8 4] }
 #[cfg(target_arch = "x86_64")]
 byte_table! { avx_vnni, dot::vnni::AvxVnni, Dot::AvxVnni, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma,avxvnni")]
-rows: [1 2 3 4 5 6], vectors: [1 2], pixels: 4 }
+rows: [1 2 3 4 5 6], vectors: [1 2], pixels: [4 4] }
 #[cfg(target_arch = "x86_64")]
 byte_table! { avx2, dot::avx2::Avx2Bytes, Dot::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma")]
-rows: [1 2 3 4 5 6], vectors: [1 2], pixels: 4 }
+rows: [1 2 3 4 5 6], vectors: [1 2], pixels: [4 4] }
 #[cfg(target_arch = "aarch64")]
 byte_table! { neon_dot, dot::neon::NeonDot, Dot::NeonDot, Isa::Neon, #[target_feature(enable = "neon")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2], pixels: 4 }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2], pixels: [4 4] }
 #[cfg(target_arch = "aarch64")]
 byte_table! { neon, dot::neon::NeonBytes, Dot::Neon, Isa::Neon, #[target_feature(enable = "neon")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2], pixels: 4 }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2], pixels: [4 4] }
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-byte_table! { wasm, dot::wasm::WasmBytes, Dot::Wasm, Isa::best(), rows: [1 2 3 4], vectors: [1 2], pixels: 4 }
+byte_table! { wasm, dot::wasm::WasmBytes, Dot::Wasm, Isa::best(), rows: [1 2 3 4], vectors: [1 2], pixels: [4 4] }
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-byte_table! { scalar, dot::scalar::ScalarBytes, Dot::Scalar, Isa::Scalar, rows: [1 2 3 4], vectors: [1 2], pixels: 4 }
+byte_table! { scalar, dot::scalar::ScalarBytes, Dot::Scalar, Isa::Scalar, rows: [1 2 3 4], vectors: [1 2], pixels: [4 4] }
 
 /// The table for a way to multiply; the slowest for those that this program was not built for.
 pub fn table(dot: Dot) -> &'static ByteTable {

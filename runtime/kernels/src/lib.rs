@@ -48,7 +48,7 @@ mod table;
 mod threads;
 mod view;
 
-pub use bytes::{ByteConv, ByteKind, ByteMatMul, ByteOutput, ByteView, ByteWeights};
+pub use bytes::{ByteConv, ByteKind, ByteMatMul, ByteOutput, ByteView, ByteWeights, Elements, ElementsMut};
 pub use conv::{Conv, ConvShape, ConvTranspose};
 pub use dot::Dot;
 pub use error::KernelError;

@@ -3,12 +3,15 @@
 use super::Epilogue;
 use super::chain::text;
 use super::quantized_chain::Quant;
+use super::share::{cut, share, tasks};
+use crate::limits::Going;
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
+use crate::plan::per_thread;
 use crate::shape;
-use crate::view::{Failure, View, ViewMut};
+use crate::view::{Failure, View, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
-use pannier_kernels::{ByteKind, ByteOutput, ByteView, Step};
+use pannier_kernels::{ByteKind, ByteOutput, ByteView, Step, ThreadPool};
 use std::sync::Arc;
 
 /// Operations of one band of rows between two questions whether to go on: about 10 ms.
@@ -149,37 +152,50 @@ impl Quantized {
         })
     }
 
-    fn output<'a>(&self, output: &'a mut ViewMut<'_>) -> Result<ByteOutput<'a>, Failure> {
+    fn output<'a>(&self, bytes: &'a mut [u8]) -> Result<ByteOutput<'a>, Failure> {
         Ok(match self.to {
-            None => ByteOutput::Floats(output.as_slice::<f32>()?),
+            None => ByteOutput::Floats(floats_mut(bytes)?),
             Some(Quant { kind, scale }) => {
                 let factor = if self.folded_scale().is_some() { 1.0 } else { 1.0 / scale };
-                ByteOutput::Bytes { data: &mut *output.bytes, kind, factor }
+                ByteOutput::Bytes { data: bytes, kind, factor }
             }
         })
+    }
+
+    /// Bytes of a result.
+    fn size_bytes(&self) -> usize {
+        self.to.map_or(4, |_| 1)
     }
 
     fn run_conv(
         &self,
         conv: &kernels::ByteConv,
-        input: ByteView<'_>,
-        packed: &[i32],
-        output: &mut ViewMut<'_>,
+        (input, packed): (ByteView<'_>, &[i32]),
+        mut output: &mut [u8],
         steps: &[Step<'_>],
-        (scratch, limits): (&mut [u8], crate::limits::Going<'_>),
+        scratch: &mut [u8],
+        (limits, pool): (Going<'_>, Option<&dyn ThreadPool>),
     ) -> Result<(), Failure> {
         let lines = conv.rows();
         let [pixels, channels] = self.kernel.result();
-        let line = (pixels / lines.max(1) * channels).saturating_mul(output.dtype.size_bytes());
+        let line = (pixels / lines.max(1) * channels).saturating_mul(self.size_bytes());
         let operations = 2 * pixels * channels * self.kernel.depth();
         let band = (lines / (operations / BAND_OPERATIONS).max(1)).max(1);
+        let tasks = tasks(pool, operations / lines.div_ceil(band).max(1));
+        let each = if tasks > 1 { per_thread(conv.scratch_len()) } else { conv.scratch_len() };
         let mut start = 0;
         while start < lines {
             let end = (start + band).min(lines);
-            let bytes = output.bytes.get_mut(start * line..end * line).ok_or("the result is too short")?;
-            let mut part = ViewMut { dtype: output.dtype, shape: output.shape, bytes };
-            let part = self.output(&mut part)?;
-            conv.run_rows(start..end, input, packed, part, steps, scratch).map_err(text)?;
+            let mut scratches = scratch.chunks_mut(each.max(1));
+            let parts = cut(end - start, tasks, 1).map(|run| {
+                let (part, rest) = std::mem::take(&mut output).split_at_mut_checked(run.len() * line)?;
+                output = rest;
+                Some((start + run.start..start + run.end, part, scratches.next().unwrap_or_default()))
+            });
+            share(pool, parts, |part| {
+                let (rows, output, scratch) = part.ok_or("the result is too short")?;
+                conv.run_rows(rows, input, packed, self.output(output)?, steps, scratch).map_err(text)
+            })?;
             start = end;
             if start < lines {
                 limits.check()?;
@@ -206,6 +222,10 @@ impl Operator for Quantized {
         }
     }
 
+    fn shares(&self) -> bool {
+        matches!(self.kernel, Kernel::Conv(_))
+    }
+
     fn flops(&self, _: &Facts<'_>) -> usize {
         let [rows, cols] = self.kernel.result();
         2 * shape::len(&[rows, cols, self.kernel.depth()])
@@ -230,19 +250,19 @@ impl Operator for Quantized {
         let (input, packed): (View<'_>, View<'_>) = (io.input(0)?, io.input(1)?);
         let packed = packed.as_slice::<i32>()?;
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();
-        let (scratch, limits) = (&mut *io.scratch, io.limits);
+        let (scratch, going) = (&mut *io.scratch, (io.limits, io.pool));
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         let [rows, cols] = self.kernel.result();
-        let shape = output.shape;
+        let (shape, bytes) = (output.shape, &mut *output.bytes);
         self.epilogue.with_steps(operands, shape, rows, cols, |steps| match &self.kernel {
             Kernel::Conv(conv) => {
                 let shape = conv.shape();
                 let image = ByteView::dense(input.bytes, shape.in_pixels(), shape.in_channels, kind, scale);
-                self.run_conv(conv, image, packed, output, steps, (scratch, limits))
+                self.run_conv(conv, (image, packed), bytes, steps, scratch, going)
             }
             Kernel::MatMul { product, rows, .. } => {
                 let a = ByteView::dense(input.bytes, *rows, product.k(), kind, scale);
-                product.run(a, packed, self.output(output)?, steps, scratch).map_err(text)
+                product.run(a, packed, self.output(bytes)?, steps, scratch).map_err(text)
             }
         })
     }

@@ -1,19 +1,22 @@
-//! Elementwise work on 8-bit integers: they become numbers, steps are applied, numbers become 8-bit integers. A tile at a time, so
-//! that the numbers never leave the cache.
+//! Elementwise work on 8-bit integers: they become numbers, steps are applied, numbers become 8-bit integers. Operands of steps are
+//! numbers; those that are integers become numbers a tile at a time, so that they never leave the cache.
 
 use super::Epilogue;
 use super::chain::text;
 use super::epilogue::{MOST_STEPS, Spread, split, spread};
+use super::share::{cut, share, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::shape;
 use crate::view::{Failure, View, floats_mut};
 use pannier_engine::DType;
-use pannier_kernels as kernels;
-use pannier_kernels::{ByteKind, Kernels};
+use pannier_kernels::{ByteKind, Elements, ElementsMut, Kernels};
 use std::sync::Arc;
 
 /// Numbers of a tile, unless one row has more.
 const TILE: usize = 2048;
+
+/// Columns that make a row worth a loop of its own.
+const LEAST_COLUMNS: usize = 64;
 
 /// What 8-bit integers stand for: `(q - zero) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +32,14 @@ impl Quant {
 
     pub(crate) fn describe(&self) -> String {
         format!("{} * {} - {}", self.dtype().name(), self.scale, self.kind.zero)
+    }
+
+    fn of(self, data: &[u8]) -> Elements<'_> {
+        Elements::Bytes { data, kind: self.kind, scale: self.scale }
+    }
+
+    fn of_mut(self, data: &mut [u8]) -> ElementsMut<'_> {
+        ElementsMut::Bytes { data, kind: self.kind, scale: self.scale }
     }
 }
 
@@ -61,22 +72,24 @@ impl QuantizedChain {
         self.to.filter(|_| self.from.is_none() && self.epilogue.steps.is_empty())
     }
 
-    /// Computes the result of each integer, if it depends on nothing else.
-    pub(crate) fn tabulate(&mut self) -> Result<(), Failure> {
-        let (Some(from), Some(to)) = (self.from, self.to) else { return Ok(()) };
-        if !self.operands.is_empty() {
-            return Ok(());
+    /// The result of each integer, where every operand is a function of the same one: `given` has those functions.
+    pub(crate) fn tabulated(&self, given: &[&[u8; 256]]) -> Result<Option<[u8; 256]>, Failure> {
+        let (Some(from), Some(to), [first, rest @ ..]) = (self.from, self.to, given) else { return Ok(None) };
+        if rest.len() != self.operands.len() || rest.len() > MOST_STEPS {
+            return Ok(None);
         }
-        let bytes: Vec<u8> = (0..=255).collect();
-        let (mut numbers, mut table) = ([0.0; 256], [0; 256]);
-        self.kernels.dequantize(&bytes, from.kind, from.scale, &mut numbers).map_err(text)?;
-        self.epilogue.with_steps(&[], &[256], 1, 256, |steps| {
-            let numbers = kernels::ViewMut::dense(&mut numbers, 1, 256).map_err(text)?;
-            self.kernels.pointwise_in_place(numbers, steps).map_err(text)
+        let mut numbers = [[0.0f32; 256]; MOST_STEPS];
+        let mut views: [Option<View<'_>>; MOST_STEPS] = [None; MOST_STEPS];
+        for (((numbers, view), bytes), quant) in numbers.iter_mut().zip(&mut views).zip(rest).zip(&self.operands) {
+            let Some(Quant { kind, scale }) = *quant else { return Ok(None) };
+            self.kernels.dequantize(*bytes, kind, scale, numbers).map_err(text)?;
+            *view = Some(View { dtype: DType::F32, shape: &[256], bytes: bytemuck::cast_slice(&*numbers) });
+        }
+        let mut table = [0; 256];
+        self.epilogue.with_steps(&views[..rest.len()], &[256], 1, 256, |steps| {
+            self.kernels.pointwise_bytes(0, 256, from.of(*first), to.of_mut(&mut table), steps).map_err(text)
         })?;
-        self.kernels.quantize(&numbers, to.kind, to.scale, &mut table).map_err(text)?;
-        self.table = Some(Arc::new(table));
-        Ok(())
+        Ok(Some(table))
     }
 
     /// Rows and columns of the result as a matrix, and rows of a tile.
@@ -84,14 +97,17 @@ impl QuantizedChain {
         let total = shape::len(result);
         let flat = operands.iter().all(|operand| matches!(shape::len(operand), 1) || shape::len(operand) == total);
         let (rows, cols) = split(result, operands).ok_or_else(|| "operands do not fit the result".to_string())?;
+        if self.operands.iter().all(Option::is_none) {
+            // Nothing has to be made ready. Without operands that repeat, one row is as good as many, and short ones are slow.
+            return Ok(if flat && cols < LEAST_COLUMNS { [1, total, 1] } else { [rows, cols, rows.max(1)] });
+        }
         // Without operands that repeat, a tile may begin anywhere.
         if flat && total > 0 { Ok([total, 1, TILE]) } else { Ok([rows, cols, (TILE / cols.max(1)).max(1)]) }
     }
 
-    /// Numbers of scratch memory: a tile of the operand and one of each integer operand.
+    /// Numbers of scratch memory: a tile of each integer operand.
     fn scratch_len(&self, cols: usize) -> usize {
-        let tiles = 1 + self.operands.iter().flatten().count();
-        TILE.max(cols).saturating_mul(tiles)
+        TILE.max(cols).saturating_mul(self.operands.iter().flatten().count())
     }
 }
 
@@ -117,9 +133,7 @@ impl Operator for QuantizedChain {
     fn scratch_bytes(&self, inputs: &Facts<'_>) -> usize {
         let shapes: Vec<&[usize]> = inputs.0.iter().skip(1).flatten().map(|fact| fact.shape).collect();
         let tiles = inputs.shape(0).ok().and_then(|result| self.tiles(result, &shapes).ok());
-        // A table needs none, nor do conversions.
-        let none = self.table.is_some() || self.dequantizes().is_some() || self.quantizes().is_some();
-        tiles.filter(|_| !none).map_or(0, |[_, cols, _]| self.scratch_len(cols).saturating_mul(4))
+        tiles.filter(|_| self.table.is_none()).map_or(0, |[_, cols, _]| self.scratch_len(cols).saturating_mul(4))
     }
 
     fn detail(&self) -> String {
@@ -128,18 +142,12 @@ impl Operator for QuantizedChain {
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
-        let inputs = io.inputs;
+        let (inputs, pool) = (io.inputs, io.pool);
         let from = io.input(0)?;
         let scratch = floats_mut(io.scratch)?;
         let output = io.outputs.first_mut().and_then(Option::as_mut).ok_or("nobody wants the result")?;
         if let Some(table) = &self.table {
             return self.kernels.lookup_bytes(table, from.bytes, output.bytes).map_err(text);
-        }
-        if let Some(Quant { kind, scale }) = self.dequantizes() {
-            return self.kernels.dequantize(from.bytes, kind, scale, output.as_slice::<f32>()?).map_err(text);
-        }
-        if let Some(Quant { kind, scale }) = self.quantizes() {
-            return self.kernels.quantize(from.as_slice::<f32>()?, kind, scale, output.bytes).map_err(text);
         }
         let operands = inputs.get(1..).unwrap_or_default();
         let mut shapes: [&[usize]; MOST_STEPS] = [&[]; MOST_STEPS];
@@ -149,17 +157,58 @@ impl Operator for QuantizedChain {
             count += 1;
         }
         let [rows, cols, step] = self.tiles(output.shape, &shapes[..count])?;
-        let size = if self.to.is_some() { 1 } else { 4 };
-        let (tile, rest) = scratch.split_at_mut_checked(TILE.max(cols)).ok_or("too little scratch memory")?;
+        let shape = output.shape;
+        let mut bands = Bands { chain: self, from, to: &mut *output.bytes, cols };
+        if self.operands.iter().all(Option::is_none) {
+            let parts = cut(rows, tasks(pool, rows.saturating_mul(cols)), 1).map(|band| {
+                let start = band.start;
+                bands.next(band.start, band.end).map(|(from, to)| (start, from, to))
+            });
+            return self.epilogue.with_steps(operands, shape, rows, cols, |steps| {
+                share(pool, parts, |part: Result<_, Failure>| {
+                    let (start, from, to) = part?;
+                    self.kernels.pointwise_bytes(start, cols, from, to, steps).map_err(text)
+                })
+            });
+        }
         let mut start = 0;
         while start < rows {
             let end = (start + step).min(rows);
+            let (main, to) = bands.next(start, end)?;
             let place = Rows { range: [start, end], rows, cols };
-            let to = output.bytes.get_mut(start * cols * size..end * cols * size).ok_or("a result is too short")?;
-            self.run_tile(&place, from, operands, to, tile, rest)?;
+            self.run_tile(&place, (main, from.shape), operands, to, scratch)?;
             start = end;
         }
         Ok(())
+    }
+}
+
+/// The operand and the result, some rows after the other.
+struct Bands<'a, 'b> {
+    chain: &'a QuantizedChain,
+    from: View<'a>,
+    /// What is left of the result.
+    to: &'b mut [u8],
+    cols: usize,
+}
+
+impl<'a, 'b> Bands<'a, 'b> {
+    fn next(&mut self, start: usize, end: usize) -> Result<(Elements<'a>, ElementsMut<'b>), Failure> {
+        let range = start * self.cols..end * self.cols;
+        let from = match self.chain.from {
+            Some(quant) => self.from.bytes.get(range.clone()).map(|bytes| quant.of(bytes)),
+            None => self.from.as_slice::<f32>()?.get(range.clone()).map(Elements::Floats),
+        };
+        let size = self.chain.to.map_or(4, |_| 1);
+        let (to, rest) = std::mem::take(&mut self.to)
+            .split_at_mut_checked(range.len().saturating_mul(size))
+            .ok_or("a result is too short")?;
+        self.to = rest;
+        let to = match self.chain.to {
+            Some(quant) => quant.of_mut(to),
+            None => ElementsMut::Floats(floats_mut(to)?),
+        };
+        Ok((from.ok_or("an operand is too short")?, to))
     }
 }
 
@@ -174,23 +223,13 @@ impl QuantizedChain {
     fn run_tile(
         &self,
         place: &Rows,
-        from: View<'_>,
+        (from, shape): (Elements<'_>, &[usize]),
         operands: &[Option<View<'_>>],
-        to: &mut [u8],
-        tile: &mut [f32],
-        mut rest: &mut [f32],
+        to: ElementsMut<'_>,
+        mut scratch: &mut [f32],
     ) -> Result<(), Failure> {
         let &Rows { range: [start, end], rows, cols } = place;
         let count = end - start;
-        let tile = tile.get_mut(..count * cols).ok_or("too little scratch memory")?;
-        let short = || "an operand is too short".to_string();
-        match self.from {
-            Some(Quant { kind, scale }) => {
-                let bytes = from.bytes.get(start * cols..end * cols).ok_or_else(short)?;
-                self.kernels.dequantize(bytes, kind, scale, tile).map_err(text)?;
-            }
-            None => tile.copy_from_slice(from.as_slice::<f32>()?.get(start * cols..end * cols).ok_or_else(short)?),
-        }
         // A column of numbers may as well be a row.
         let [height, width] = if cols == 1 { [1, count] } else { [count, cols] };
         let (full, column, row) = ([height, width], [height, 1], [width]);
@@ -198,8 +237,7 @@ impl QuantizedChain {
         for ((slot, operand), quant) in views.iter_mut().zip(operands).zip(&self.operands) {
             let operand = operand.ok_or("an operand is missing")?;
             let len = operand.len();
-            let spread =
-                spread(operand.shape, len, from.shape, rows, cols).ok_or("an operand does not fit the result")?;
+            let spread = spread(operand.shape, len, shape, rows, cols).ok_or("an operand does not fit the result")?;
             let [first, last] = part(spread, [start, end], cols, len);
             let shape: &[usize] = match spread {
                 Spread::Full => &full,
@@ -209,26 +247,19 @@ impl QuantizedChain {
             };
             let bytes = match quant {
                 Some(Quant { kind, scale }) => {
-                    let (numbers, more) = rest.split_at_mut_checked(last - first).ok_or("too little scratch memory")?;
-                    rest = more;
-                    let bytes = operand.bytes.get(first..last).ok_or_else(short)?;
+                    let split = scratch.split_at_mut_checked(last - first);
+                    let (numbers, rest) = split.ok_or("too little scratch memory")?;
+                    scratch = rest;
+                    let bytes = operand.bytes.get(first..last).ok_or("an operand is too short")?;
                     self.kernels.dequantize(bytes, *kind, *scale, numbers).map_err(text)?;
                     bytemuck::cast_slice(&*numbers)
                 }
-                None => operand.bytes.get(first * 4..last * 4).ok_or_else(short)?,
+                None => operand.bytes.get(first * 4..last * 4).ok_or("an operand is too short")?,
             };
             *slot = Some(View { dtype: DType::F32, shape, bytes });
         }
         self.epilogue.with_steps(&views[..self.operands.len()], &full, height, width, |steps| {
-            let numbers = kernels::ViewMut::dense(tile, height, width).map_err(text)?;
-            self.kernels.pointwise_in_place(numbers, steps).map_err(text)
-        })?;
-        match self.to {
-            Some(Quant { kind, scale }) => self.kernels.quantize(tile, kind, scale, to).map_err(text),
-            None => {
-                to.copy_from_slice(bytemuck::cast_slice(tile));
-                Ok(())
-            }
-        }
+            self.kernels.pointwise_bytes(0, width, from, to, steps).map_err(text)
+        })
     }
 }

@@ -7,6 +7,7 @@ use crate::fused::{Combine, EpilogueStep, Fused, Quant, QuantizedChain};
 use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 use pannier_engine::EngineError;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
@@ -18,10 +19,34 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
         rewrite.emit(node);
         Ok::<(), Stop>(())
     })?;
+    tabulate(ir)
+}
+
+/// What depends on one 8-bit integer alone is looked up, through however many conversions: the activations that exporters write in
+/// pieces are quantized in pieces.
+fn tabulate(ir: &mut Ir) -> Result<(), Stop> {
+    let identity: [u8; 256] = std::array::from_fn(|byte| byte as u8);
+    // By value that is such a function: of what, and which.
+    let mut tables: HashMap<Id, (Id, Arc<[u8; 256]>)> = HashMap::new();
     for node in &mut ir.nodes {
-        if let Op::Fused(Fused::QuantizedChain(chain)) = &mut node.op {
-            let failed = |reason| EngineError::Failed { node: node.name.clone(), reason };
-            chain.tabulate().map_err(failed)?;
+        let Some(output) = node.output() else { continue };
+        let Op::Fused(Fused::QuantizedChain(chain)) = &mut node.op else { continue };
+        let of =
+            |id: &Option<Id>| id.map(|id| tables.get(&id).map_or((id, &identity), |(root, table)| (*root, &**table)));
+        let Some(given) = node.inputs.iter().map(of).collect::<Option<Vec<_>>>() else { continue };
+        let Some((root, _)) = given.first().copied() else { continue };
+        let shape = &ir.values[output].shape;
+        let elementwise = node.inputs.iter().flatten().all(|id| ir.values[*id].shape == *shape);
+        if !elementwise || given.iter().any(|(of, _)| *of != root) {
+            continue;
+        }
+        let functions: Vec<&[u8; 256]> = given.into_iter().map(|(_, table)| table).collect();
+        let failed = |reason| EngineError::Failed { node: node.name.clone(), reason };
+        if let Some(table) = chain.tabulated(&functions).map_err(failed)? {
+            let table = Arc::new(table);
+            tables.insert(output, (root, table.clone()));
+            (chain.table, chain.operands) = (Some(table), Vec::new());
+            node.inputs = vec![Some(root)];
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! Convolutions of images of 8-bit integers, in channels-last order.
 
 use super::pack::{BytePanels, PREFIX};
-use super::product::{Part, Rows, multiply, scratch_len};
-use super::{ByteOutput, ByteView, ByteWeights, depthwise};
+use super::product::{Part, Staging, block_rows, multiply, scratch_len};
+use super::windows::{Lines, Windows};
+use super::{ByteOutput, ByteView, ByteWeights, depthwise, matmul};
 use crate::conv::ConvShape;
 use crate::error::{KernelError, long_enough, same};
-use crate::kernel::byte_depthwise::MAX_TAPS;
 use crate::kernels::Kernels;
 use crate::step::{self, Step};
 use core::ops::Range;
@@ -20,9 +20,24 @@ use core::ops::Range;
 pub struct ByteConv {
     pub(super) kernels: Kernels,
     pub(super) shape: ConvShape,
-    /// The product of one group; `None`: each channel by itself.
-    panels: Option<BytePanels>,
+    method: Method,
 }
+
+/// How it is computed.
+#[derive(Debug, Clone, Copy)]
+enum Method {
+    /// Each channel by itself.
+    Depthwise,
+    /// A product whose rows are the pixels as they lie.
+    Pixels(BytePanels),
+    /// A product whose rows are parts of kernel lines that were made ready for a whole line of windows.
+    Lines(BytePanels),
+    /// A product for each group of channels, whose rows are gathered tap by tap.
+    Windows(BytePanels),
+}
+
+/// Windows of a line for which making lines ready costs less than gathering what is in each.
+const LEAST_WINDOWS: usize = 6;
 
 impl Kernels {
     /// A convolution of 8-bit integers.
@@ -32,17 +47,30 @@ impl Kernels {
     /// `Range`: a kernel, stride, dilation or group count is zero or does not divide. `Overflow`: a size does not fit.
     pub fn byte_conv(&self, shape: ConvShape) -> Result<ByteConv, KernelError> {
         shape.check()?;
+        Ok(ByteConv { kernels: *self, shape, method: self.byte_method(&shape)? })
+    }
+
+    fn byte_method(&self, shape: &ConvShape) -> Result<Method, KernelError> {
         let [height, width] = shape.kernel;
         let [inputs, outputs] = shape.group();
-        let alone = shape.groups > 1 && shape.group() == [1, 1] && height * width <= MAX_TAPS;
-        let panels = if alone {
-            None
-        } else {
-            let panels = BytePanels::new(self.bytes, height * width * inputs, outputs)?;
+        if shape.groups > 1 && shape.group() == [1, 1] {
+            return Ok(Method::Depthwise);
+        }
+        let panels = |pieces| {
+            let panels = BytePanels::new(self.bytes, pieces, outputs)?;
             crate::error::product("packed weights", &[panels.len(), shape.groups, 4])?;
-            Some(panels)
+            Ok(panels)
         };
-        Ok(ByteConv { kernels: *self, shape, panels })
+        if shape.groups > 1 || shape.dilation[1] > 1 {
+            return panels([1, height * width * inputs]).map(Method::Windows);
+        }
+        if shape.kernel == [1, 1] && shape.stride == [1, 1] && shape.padding == [0; 4] {
+            return panels([1, inputs]).map(Method::Pixels);
+        }
+        if shape.output()[1] < LEAST_WINDOWS {
+            return panels([1, height * width * inputs]).map(Method::Windows);
+        }
+        panels([height, width * inputs]).map(Method::Lines)
     }
 }
 
@@ -54,23 +82,28 @@ impl ByteConv {
 
     /// 32-bit integers of the packed weights. They are read fastest where they start at a multiple of 64 bytes.
     pub fn packed_len(&self) -> usize {
-        match &self.panels {
-            Some(panels) => PREFIX + panels.len() * self.shape.groups,
-            None => depthwise::packed_len(self),
-        }
+        PREFIX
+            + match &self.method {
+                Method::Depthwise => depthwise::packed_len(self),
+                Method::Pixels(panels) | Method::Lines(panels) | Method::Windows(panels) => {
+                    panels.len() * self.shape.groups
+                }
+            }
     }
 
     /// Bytes of scratch memory that a run needs.
     pub fn scratch_len(&self) -> usize {
-        match &self.panels {
-            Some(panels) => scratch_len(self.kernels.bytes, panels, self.shape.out_pixels()) + self.border_len(),
-            None => 0,
+        let table = self.kernels.bytes;
+        let pixels = self.shape.out_pixels();
+        match &self.method {
+            Method::Depthwise => 0,
+            Method::Pixels(panels) => scratch_len(table, panels, pixels),
+            Method::Lines(panels) => {
+                let gathered = scratch_len(table, panels, pixels) + Windows::border_len(&self.shape);
+                gathered.max(Lines::scratch_len(&self.shape, table))
+            }
+            Method::Windows(panels) => scratch_len(table, panels, pixels) + Windows::border_len(&self.shape),
         }
-    }
-
-    /// Bytes of a piece that lies outside of the image.
-    fn border_len(&self) -> usize {
-        self.shape.group()[0] * self.shape.kernel[1]
     }
 
     /// Packs the weights.
@@ -83,12 +116,12 @@ impl ByteConv {
         let [inputs, outputs] = self.shape.group();
         weights.check(taps * inputs * self.shape.out_channels, self.shape.out_channels)?;
         same("packed weights", self.packed_len(), packed.len())?;
-        let Some(panels) = &self.panels else {
+        let (prefix, packed) = packed.split_at_mut(PREFIX);
+        prefix.fill(i32::from(weights.has_zeros(self.shape.out_channels)));
+        let (Method::Pixels(panels) | Method::Lines(panels) | Method::Windows(panels)) = &self.method else {
             depthwise::pack(self, weights, packed);
             return Ok(());
         };
-        let (prefix, packed) = packed.split_at_mut(PREFIX);
-        prefix.fill(i32::from(weights.has_zeros(self.shape.out_channels)));
         for (group, packed) in packed.chunks_exact_mut(panels.len().max(1)).enumerate() {
             let first = group * outputs;
             // A row of A has the channels of one tap after the other.
@@ -148,80 +181,56 @@ impl ByteConv {
         if pixels == 0 || s.out_channels == 0 {
             return Ok(());
         }
-        let Some(panels) = self.panels else {
+        let (prefix, packed) = packed.split_at(PREFIX);
+        let weight_zeros = prefix[0] != 0;
+        let (Method::Pixels(panels) | Method::Lines(panels) | Method::Windows(panels)) = &self.method else {
             // SAFETY: every shape was compared above.
-            unsafe { depthwise::run(self, rows, input, packed, &mut output, steps) };
+            unsafe { depthwise::run(self, rows, input, (packed, weight_zeros), &mut output, steps) };
             return Ok(());
         };
-        let (border, scratch) = scratch.split_at_mut(self.border_len());
-        border.fill(input.kind.zero as u8);
-        let (prefix, packed) = packed.split_at(PREFIX);
-        for group in 0..s.groups {
-            let part = Part {
-                table: self.kernels.bytes,
-                panels,
-                packed: &packed[group * panels.len()..],
-                weight_zeros: prefix[0] != 0,
-                rows: pixels,
-                stride: s.out_channels,
-                col: group * s.group()[1],
-                row: rows.start * s.output()[1],
-                steps,
-                kind: input.kind,
-                scale: input.scale,
-            };
-            let taps = Taps { shape: s, input, border, first_row: rows.start, channel: group * s.group()[0] };
-            // SAFETY: as above.
-            unsafe { multiply(&part, &taps, &mut output, scratch) };
+        let table = self.kernels.bytes;
+        let staging = Staging::new(table, input.kind);
+        let width = s.output()[1];
+        let part = |group: usize| Part {
+            table,
+            panels: *panels,
+            packed: &packed[group * panels.len()..],
+            weight_zeros,
+            rows: pixels,
+            stride: s.out_channels,
+            col: group * s.group()[1],
+            row: rows.start * width,
+            steps,
+            zero: staging.zero,
+            scale: input.scale,
+        };
+        let block = block_rows(table, panels);
+        // Where pieces are padded, what is multiplied with the padding is none of the sums over rows that zero points want.
+        let beyond = !weight_zeros || panels.padded() == panels.piece();
+        match self.method {
+            Method::Pixels(_) => {
+                let data = input.data.get(rows.start * width * input.stride..).unwrap_or_default();
+                let view = ByteView { data, rows: pixels, ..input };
+                let a = matmul::Matrix { view, panels, staging, block, beyond };
+                // SAFETY: every shape was compared above.
+                unsafe { multiply(&part(0), &a, &mut output, scratch) };
+            }
+            Method::Lines(_) if beyond && input.stride == s.in_channels => {
+                let a = Lines { shape: s, input, panels, staging, first_row: rows.start };
+                // SAFETY: every shape was compared above.
+                unsafe { multiply(&part(0), &a, &mut output, scratch) };
+            }
+            _ => {
+                let (border, scratch) = scratch.split_at_mut(Windows::border_len(s));
+                border.fill(input.kind.zero as u8);
+                for group in 0..s.groups {
+                    let channel = group * s.group()[0];
+                    let a = Windows { shape: s, input, panels, staging, block, border, first_row: rows.start, channel };
+                    // SAFETY: as above.
+                    unsafe { multiply(&part(group), &a, &mut output, scratch) };
+                }
+            }
         }
         Ok(())
-    }
-}
-
-/// The channels under each tap of an output pixel, one after the other.
-struct Taps<'a> {
-    shape: &'a ConvShape,
-    input: ByteView<'a>,
-    border: &'a [u8],
-    /// Rows of output pixels before the first.
-    first_row: usize,
-    /// The group's first channel.
-    channel: usize,
-}
-
-impl Rows for Taps<'_> {
-    fn direct(&self) -> Option<(*const u8, usize)> {
-        let s = self.shape;
-        let product = s.kernel == [1, 1] && s.stride == [1, 1] && s.padding == [0; 4];
-        let first = self.first_row * s.input[1] * self.input.stride + self.channel;
-        product.then(|| (self.input.data.get(first..).unwrap_or_default().as_ptr(), self.input.stride))
-    }
-
-    fn pieces(&self, row: usize, mut each: impl FnMut(*const u8, usize)) {
-        let s = self.shape;
-        let [out_h, out_w] = s.output();
-        let (y_axis, x_axis) = (s.axis(0), s.axis(1));
-        let (line, x) = (self.first_row + row / out_w, row % out_w);
-        let (image, y) = (line / out_h, line % out_h);
-        let inputs = s.group()[0];
-        // Taps of a line lie side by side where pixels do and none is left out.
-        let whole = x_axis.whole(x).filter(|_| x_axis.dilation == 1 && inputs == self.input.stride);
-        for tap_y in 0..y_axis.taps {
-            let Some(in_y) = y_axis.position(y, tap_y) else {
-                each(self.border.as_ptr(), inputs * x_axis.taps);
-                continue;
-            };
-            let pixel = |in_x: usize| {
-                let at = ((image * y_axis.len + in_y) * x_axis.len + in_x) * self.input.stride + self.channel;
-                self.input.data.get(at..).unwrap_or_default().as_ptr()
-            };
-            if let Some(in_x) = whole {
-                each(pixel(in_x), inputs * x_axis.taps);
-                continue;
-            }
-            for tap_x in 0..x_axis.taps {
-                each(x_axis.position(x, tap_x).map_or(self.border.as_ptr(), pixel), inputs);
-            }
-        }
     }
 }

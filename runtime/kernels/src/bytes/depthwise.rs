@@ -1,43 +1,43 @@
 //! A convolution of each channel by itself.
 
 use super::{ByteConv, ByteOutput, ByteView, ByteWeights};
-use crate::kernel::byte_depthwise::{ByteDepthwise, HEADER};
-use crate::kernel::bytes::Store;
+use crate::byte_table::ByteTable;
+use crate::kernel::byte_depthwise::{ByteDepthwise, MAX_LANES};
+use crate::kernel::bytes::{HEADER, Store};
 use crate::kernel::pointwise::Target;
 use crate::kernel::quick::Quick;
+use crate::simd::dot::Form;
 use crate::step::Step;
 use core::ops::Range;
 
-/// Vectors of a vector of channels.
-fn rows(conv: &ByteConv) -> usize {
-    HEADER + conv.shape.kernel[0] * conv.shape.kernel[1]
+/// Integers of a vector of channels: the header, and for each group of kernel lines the taps, each with the group's weights.
+fn vector_len(conv: &ByteConv) -> usize {
+    let ByteTable { lanes, group, .. } = conv.kernels.bytes;
+    let [height, width] = conv.shape.kernel;
+    HEADER * lanes + height.div_ceil(*group) * width * (lanes * group / 4)
 }
 
 pub(super) fn packed_len(conv: &ByteConv) -> usize {
-    let lanes = conv.kernels.bytes.lanes;
-    conv.shape.out_channels.div_ceil(lanes) * lanes * rows(conv)
+    conv.shape.out_channels.div_ceil(conv.kernels.bytes.lanes) * vector_len(conv)
 }
 
-/// `[channels / LANES][scale, bias, shift, taps..][LANES]`: floats, as their bits, but for the bias. Channels beyond the last are zero.
+/// Vector after vector of channels. Channels beyond the last, and lines that fill up a group, are zero.
 pub(super) fn pack(conv: &ByteConv, weights: &ByteWeights<'_>, packed: &mut [i32]) {
-    let (lanes, rows) = (conv.kernels.bytes.lanes, rows(conv));
-    for (i, slot) in packed.iter_mut().enumerate() {
-        let (vector, lane) = (i / lanes, i % lanes);
-        let (channel, row) = (vector / rows * lanes + lane, vector % rows);
-        let bits = |value: f32| value.to_bits().cast_signed();
-        *slot = if channel >= conv.shape.out_channels {
-            0
-        } else {
-            match row {
-                0 => bits(weights.scale(channel)),
-                1 => weights.bias(channel),
-                2 => bits(weights.shift(channel)),
-                row => {
-                    let weight = weights.weight(channel * (rows - HEADER) + row - HEADER);
-                    bits((weight - weights.zero(channel)) as f32)
-                }
-            }
-        };
+    let ByteTable { lanes, group, .. } = *conv.kernels.bytes;
+    let [height, width] = conv.shape.kernel;
+    packed.fill(0);
+    for channel in 0..conv.shape.out_channels {
+        let (vector, lane) = (&mut packed[channel / lanes * vector_len(conv)..], channel % lanes);
+        let mut sum = 0_i32;
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            let weight = weights.weight((channel * height + y) * width + x);
+            sum = sum.wrapping_add(weight);
+            let at = ((y / group * width + x) * lanes + lane) * group + y % group;
+            vector[HEADER * lanes + at / 4] |= (weight & 0xff) << (at % 4 * 8);
+        }
+        for (row, value) in weights.header(channel, sum, height * width).into_iter().enumerate() {
+            vector[row * lanes + lane] = value;
+        }
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) unsafe fn run(
     conv: &ByteConv,
     rows: Range<usize>,
     input: ByteView<'_>,
-    packed: &[i32],
+    (packed, weight_zeros): (&[i32], bool),
     output: &mut ByteOutput<'_>,
     steps: &[Step<'_>],
 ) {
@@ -57,7 +57,12 @@ pub(super) unsafe fn run(
     let [out_h, out_w] = s.output();
     let (y_axis, x_axis) = (s.axis(0), s.axis(1));
     let line = x_axis.len * input.stride;
-    let (flip, zero) = input.kind.unsigned();
+    // Words are those of numbers from 0 to 255.
+    let (mut flip, mut zero) = input.kind.unsigned();
+    if table.form == Form::Signed {
+        (flip, zero) = (flip ^ 0x80, zero - 128);
+    }
+    let outside = [input.kind.zero as u8; MAX_LANES];
     let (form, size_bytes, dst) = (output.form(), output.size_bytes(), output.ptr());
     let quick = Quick::of(steps);
     for (i, row) in rows.enumerate() {
@@ -77,7 +82,8 @@ pub(super) unsafe fn run(
         // SAFETY: the first line is inside of the image, or there is none and it is not read.
         unsafe {
             (table.depthwise)(&ByteDepthwise {
-                src: input.data.as_ptr().add((image * y_axis.len + in_y) * line),
+                src: input.data.as_ptr().wrapping_add((image * y_axis.len + in_y) * line),
+                outside: outside.as_ptr(),
                 flip,
                 zero,
                 scale: input.scale,
@@ -85,7 +91,9 @@ pub(super) unsafe fn run(
                 pixel: input.stride,
                 lines: end - first_line,
                 first_line,
-                weights: packed.as_ptr().cast(),
+                weights: packed.as_ptr(),
+                weights_stride: vector_len(conv),
+                weight_zeros,
                 kernel_h: y_axis.taps,
                 taps: x_axis.taps,
                 dilation: x_axis.dilation,

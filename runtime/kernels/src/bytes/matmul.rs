@@ -1,7 +1,7 @@
 //! Matrix products of 8-bit integers.
 
 use super::pack::{BytePanels, PREFIX};
-use super::product::{Part, Rows, multiply, scratch_len};
+use super::product::{Part, Ready, Rows, Staging, block_rows, multiply, scratch_len};
 use super::{ByteOutput, ByteView, ByteWeights};
 use crate::error::{KernelError, long_enough, same};
 use crate::kernels::Kernels;
@@ -26,20 +26,48 @@ impl Kernels {
     /// `Overflow`: the packed matrix would not fit in memory.
     pub fn byte_matmul(&self, k: usize, n: usize) -> Result<ByteMatMul, KernelError> {
         crate::error::product("weights", &[k, n])?;
-        Ok(ByteMatMul { kernels: *self, k, n, panels: BytePanels::new(self.bytes, k, n)? })
+        Ok(ByteMatMul { kernels: *self, k, n, panels: BytePanels::new(self.bytes, [1, k], n)? })
     }
 }
 
-struct Matrix<'a>(ByteView<'a>);
+/// Rows of a matrix.
+pub(super) struct Matrix<'a> {
+    pub(super) view: ByteView<'a>,
+    pub(super) panels: &'a BytePanels,
+    pub(super) staging: Staging,
+    /// Rows to stage at a time.
+    pub(super) block: usize,
+    /// Whether what is behind a row may be read with it: it is multiplied with zeros.
+    pub(super) beyond: bool,
+}
+
+impl Matrix<'_> {
+    /// Rows from `row` on that can be read where they lie.
+    fn direct(&self, row: usize, most: usize) -> Option<Ready> {
+        let (view, depth) = (&self.view, self.panels.depth());
+        if !self.staging.is_none() || !(self.beyond || depth == self.panels.piece()) {
+            return None;
+        }
+        let from = view.data.get(row * view.stride..)?;
+        let last = from.len().checked_sub(depth)?;
+        let rows = last.checked_div(view.stride).map_or(most, |rows| most.min(rows + 1));
+        Some(Ready { first: from.as_ptr(), stride: view.stride, jump: depth, rows })
+    }
+}
 
 impl Rows for Matrix<'_> {
-    fn direct(&self) -> Option<(*const u8, usize)> {
-        Some((self.0.data.as_ptr(), self.0.stride))
-    }
-
-    fn pieces(&self, row: usize, mut each: impl FnMut(*const u8, usize)) {
-        let from = self.0.data.get(row * self.0.stride..).unwrap_or_default();
-        each(from.as_ptr(), self.0.cols.min(from.len()));
+    fn ready(&self, row: usize, most: usize, scratch: &mut [u8]) -> Ready {
+        let most = most.min(self.block);
+        if let Some(ready) = self.direct(row, most) {
+            return ready;
+        }
+        let stride = self.panels.depth() * self.staging.size;
+        for (row, to) in (row..row + most).zip(scratch.chunks_exact_mut(stride.max(1))) {
+            let from = self.view.data.get(row * self.view.stride..).unwrap_or_default();
+            // SAFETY: the elements are those of the slice.
+            unsafe { self.staging.stage(from.as_ptr(), self.view.cols.min(from.len()), to) }.fill(0);
+        }
+        Ready { first: scratch.as_ptr(), stride, jump: stride, rows: most }
     }
 }
 
@@ -105,21 +133,25 @@ impl ByteMatMul {
         long_enough("scratch memory", self.scratch_len(a.rows), scratch.len())?;
         step::check(steps, a.rows, self.n)?;
         let (prefix, packed) = packed.split_at(PREFIX);
+        let table = self.kernels.bytes;
+        let (staging, weight_zeros) = (Staging::new(table, a.kind), prefix[0] != 0);
         let part = Part {
-            table: self.kernels.bytes,
+            table,
             panels: self.panels,
             packed,
-            weight_zeros: prefix[0] != 0,
+            weight_zeros,
             rows: a.rows,
             stride: self.n,
             col: 0,
             row: 0,
             steps,
-            kind: a.kind,
+            zero: staging.zero,
             scale: a.scale,
         };
+        let block = block_rows(table, &self.panels);
+        let rows = Matrix { view: a, panels: &self.panels, staging, block, beyond: !weight_zeros };
         // SAFETY: every shape was compared above.
-        unsafe { multiply(&part, &Matrix(a), &mut c, scratch) };
+        unsafe { multiply(&part, &rows, &mut c, scratch) };
         Ok(())
     }
 }

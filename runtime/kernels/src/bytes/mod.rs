@@ -8,11 +8,14 @@ mod convert;
 mod depthwise;
 mod matmul;
 mod pack;
+mod pointwise;
 mod product;
+mod windows;
 
 pub use conv::ByteConv;
 pub use matmul::ByteMatMul;
 pub use pack::ByteWeights;
+pub use pointwise::{Elements, ElementsMut};
 
 use crate::error::{KernelError, long_enough, product, same};
 use crate::kernel::bytes::Form;

@@ -63,7 +63,7 @@ impl ByteWeights<'_> {
     }
 
     /// The zero point of such weights.
-    pub(super) fn zero(&self, channel: usize) -> i32 {
+    fn zero(&self, channel: usize) -> i32 {
         let shift = if self.signed { 0 } else { 128 };
         // Without a zero point it is 0, whatever the type.
         of(self.zeros, channel, 0) - shift
@@ -73,32 +73,48 @@ impl ByteWeights<'_> {
         (0..channels).any(|channel| self.zero(channel) != 0)
     }
 
-    pub(super) fn scale(&self, channel: usize) -> f32 {
+    /// What is before the weights of a channel of which there are `len`, and that have this sum.
+    pub(super) fn header(&self, channel: usize, sum: i32, len: usize) -> [i32; HEADER] {
+        let zero = self.zero(channel);
+        [
+            sum.wrapping_sub((len as i32).wrapping_mul(zero)),
+            zero,
+            self.bias(channel),
+            self.scale(channel).to_bits().cast_signed(),
+            self.shift(channel).to_bits().cast_signed(),
+        ]
+    }
+
+    fn scale(&self, channel: usize) -> f32 {
         of(self.scales, channel, 1.0)
     }
 
-    pub(super) fn bias(&self, channel: usize) -> i32 {
+    fn bias(&self, channel: usize) -> i32 {
         of(self.bias.unwrap_or_default(), channel, 0)
     }
 
-    pub(super) fn shift(&self, channel: usize) -> f32 {
+    fn shift(&self, channel: usize) -> f32 {
         of(self.shift.unwrap_or_default(), channel, 0.0)
     }
 }
 
-/// How the weights of one group of channels are cut into panels.
+/// How the weights of one group of channels are cut into panels. A row of A comes in pieces, each of which is padded with zeros to
+/// whole groups.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BytePanels {
     pub panels: Panels,
-    k: usize,
+    pieces: usize,
+    piece: usize,
     group: usize,
 }
 
 impl BytePanels {
-    pub fn new(table: &ByteTable, k: usize, n: usize) -> Result<Self, KernelError> {
-        let rows = k.div_ceil(4).checked_add(HEADER - 1).ok_or(KernelError::Overflow { what: "packed weights" })?;
+    /// For `n` columns and rows of A that are `pieces` of `piece` elements.
+    pub fn new(table: &ByteTable, [pieces, piece]: [usize; 2], n: usize) -> Result<Self, KernelError> {
+        let rows = piece.div_ceil(4).checked_mul(pieces).and_then(|rows| rows.checked_add(HEADER - 1));
+        let rows = rows.ok_or(KernelError::Overflow { what: "packed weights" })?;
         let panels = Panels::of(table.lanes, table.max_vectors(), rows, n)?;
-        Ok(Self { panels, k, group: table.group })
+        Ok(Self { panels, pieces, piece, group: table.group })
     }
 
     /// Integers of all panels.
@@ -111,19 +127,29 @@ impl BytePanels {
         self.panels.first_column(p) * (HEADER + self.depth() / 4)
     }
 
-    /// Elements of a row of A.
-    pub fn k(&self) -> usize {
-        self.k
+    /// Pieces of a row of A.
+    pub fn pieces(&self) -> usize {
+        self.pieces
     }
 
-    /// Elements of a row of A, rounded up to whole groups of every kind.
+    /// Elements of a piece.
+    pub fn piece(&self) -> usize {
+        self.piece
+    }
+
+    /// Elements of a piece, rounded up to whole groups of every kind.
+    pub fn padded(&self) -> usize {
+        self.piece.div_ceil(4) * 4
+    }
+
+    /// Elements of a row of A with its padding.
     pub fn depth(&self) -> usize {
-        self.k.div_ceil(4) * 4
+        self.pieces * self.padded()
     }
 
-    /// Steps of the product.
+    /// Steps of a piece.
     pub fn steps(&self) -> usize {
-        self.depth() / self.group
+        self.padded() / self.group
     }
 
     /// Writes the panels of output channels from `first`; `index(k, n)` is where a weight of channel `first + n` lies.
@@ -134,6 +160,7 @@ impl BytePanels {
         first: usize,
         index: impl Fn(usize, usize) -> usize,
     ) {
+        let depth = self.pieces * self.piece;
         let mut rest = out;
         for p in 0..self.panels.count() {
             let (start, width) = (self.panels.first_column(p), self.panels.width(p));
@@ -144,22 +171,15 @@ impl BytePanels {
             for column in 0..width {
                 let (n, channel) = (start + column, first + start + column);
                 let mut sum = 0_i32;
-                for k in 0..self.k {
-                    let weight = weights.weight(index(k, n));
+                for i in 0..depth {
+                    let weight = weights.weight(index(i, n));
                     sum = sum.wrapping_add(weight);
+                    let k = i / self.piece * self.padded() + i % self.piece;
                     // Groups follow each other; in each, columns; in each, the group's elements.
                     let at = (k / self.group * columns + column) * self.group + k % self.group;
                     panel[HEADER * columns + at / 4] |= (weight & 0xff) << (at % 4 * 8);
                 }
-                let zero = weights.zero(channel);
-                let header = [
-                    sum.wrapping_sub((self.k as i32).wrapping_mul(zero)),
-                    zero,
-                    weights.bias(channel),
-                    weights.scale(channel).to_bits().cast_signed(),
-                    weights.shift(channel).to_bits().cast_signed(),
-                ];
-                for (row, value) in header.into_iter().enumerate() {
+                for (row, value) in weights.header(channel, sum, depth).into_iter().enumerate() {
                     panel[row * columns + column] = value;
                 }
             }

@@ -16,50 +16,79 @@ const BLOCK_BYTES: usize = 24 * 1024;
 
 /// Where rows of A come from.
 pub(super) trait Rows {
-    /// Row 0 and the bytes from row to row, if every row lies in one piece.
-    fn direct(&self) -> Option<(*const u8, usize)>;
+    /// Makes some rows from `row` on readable, in `scratch` if they are not as they lie. At most `most` rows, and at least one.
+    fn ready(&self, row: usize, most: usize, scratch: &mut [u8]) -> Ready;
+}
 
-    /// Hands over the pieces of a row in order: where each is, and how many elements it has.
-    fn pieces(&self, row: usize, each: impl FnMut(*const u8, usize));
+/// Rows of A in the form that the instructions want.
+pub(super) struct Ready {
+    pub first: *const u8,
+    /// Bytes from row to row.
+    pub stride: usize,
+    /// Bytes from piece to piece.
+    pub jump: usize,
+    pub rows: usize,
 }
 
 /// How A is brought into the form that the instructions want.
 #[derive(Clone, Copy)]
-struct Staging {
-    flip: u8,
+pub(super) struct Staging {
+    table: &'static ByteTable,
+    pub flip: u8,
     signed: bool,
     /// Zero point in that form.
-    zero: i32,
+    pub zero: i32,
     /// Bytes of an element.
-    size: usize,
+    pub size: usize,
 }
 
 impl Staging {
-    fn new(table: &ByteTable, kind: ByteKind) -> Staging {
+    pub fn new(table: &'static ByteTable, kind: ByteKind) -> Staging {
         let ByteKind { signed, zero } = kind;
         let (flip, zero) = match (table.form, signed) {
             (Form::Unsigned, true) => (0x80, zero + 128),
             (Form::Signed, false) => (0x80, zero - 128),
             _ => (0, zero),
         };
-        Staging { flip, signed, zero, size: size(table) }
+        Staging { table, flip, signed, zero, size: size(table) }
+    }
+
+    /// Whether A has that form already.
+    pub fn is_none(&self) -> bool {
+        self.flip == 0 && self.size == 1
+    }
+
+    /// Brings `len` elements into form; returns what is behind them.
+    ///
+    /// # Safety
+    ///
+    /// The elements are there.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit in `to`.
+    pub unsafe fn stage<'a>(&self, src: *const u8, len: usize, to: &'a mut [u8]) -> &'a mut [u8] {
+        let (to, rest) = to.split_at_mut(len * self.size);
+        // SAFETY: both have room for `len` elements.
+        unsafe { (self.table.stage)(&Stage { src, dst: to.as_mut_ptr(), len, flip: self.flip, signed: self.signed }) };
+        rest
     }
 }
 
 /// Bytes of an element of A in the form that the instructions want.
-fn size(table: &ByteTable) -> usize {
+pub(super) fn size(table: &ByteTable) -> usize {
     if table.form == Form::Words { 2 } else { 1 }
 }
 
-/// Rows of a block for rows of A of `depth` elements.
-fn block_rows(table: &ByteTable, depth: usize) -> usize {
-    let rows = BLOCK_BYTES / (depth * size(table)).max(1);
+/// Rows of a block that is staged.
+pub(super) fn block_rows(table: &ByteTable, panels: &BytePanels) -> usize {
+    let rows = BLOCK_BYTES / (panels.depth() * size(table)).max(1);
     (rows / table.max_rows() * table.max_rows()).clamp(table.max_rows(), BLOCK_ROWS)
 }
 
-/// Bytes of scratch memory of a product with `rows` rows.
+/// Bytes of scratch memory of a product with `rows` rows, if all are staged.
 pub(super) fn scratch_len(table: &ByteTable, panels: &BytePanels, rows: usize) -> usize {
-    block_rows(table, panels.depth()).min(rows).saturating_mul(panels.depth()).saturating_mul(size(table))
+    block_rows(table, panels).min(rows).saturating_mul(panels.depth()).saturating_mul(size(table))
 }
 
 /// The part of a product that is to be computed.
@@ -75,7 +104,8 @@ pub(super) struct Part<'a> {
     /// The absolute row of row 0: operands of steps are absolute.
     pub row: usize,
     pub steps: &'a [Step<'a>],
-    pub kind: ByteKind,
+    /// Zero point of A in the form that the instructions want.
+    pub zero: i32,
     pub scale: f32,
 }
 
@@ -83,34 +113,23 @@ pub(super) struct Part<'a> {
 ///
 /// # Safety
 ///
-/// `packed` holds all panels, `output` the rows, `scratch` is as long as [`scratch_len`]; operands were checked; the pieces of each row
-/// are valid and have `k` elements together.
+/// `packed` holds all panels, `output` the rows; operands were checked; what [`Rows::ready`] answers is there.
 pub(super) unsafe fn multiply(part: &Part<'_>, a: &impl Rows, output: &mut ByteOutput<'_>, scratch: &mut [u8]) {
     let Part { table, panels, .. } = part;
     let (form, size_bytes, dst) = (output.form(), output.size_bytes(), output.ptr());
-    let staging = Staging::new(table, part.kind);
-    let depth = panels.depth();
-    let direct = a.direct().filter(|_| staging.flip == 0 && staging.size == 1 && depth == panels.k());
-    let block = block_rows(table, depth);
+    let piece_bytes = panels.padded() * size(table);
     let quick = Quick::of(part.steps);
     let mut start = 0;
     while start < part.rows {
-        let end = (start + block).min(part.rows);
-        let (first, a_stride) = match direct {
-            // SAFETY: the row exists.
-            Some((first, stride)) => (unsafe { first.add(start * stride) }, stride),
-            None => {
-                let stride = depth * staging.size;
-                for row in start..end {
-                    let to = &mut scratch[(row - start) * stride..][..stride];
-                    // SAFETY: the caller's pieces.
-                    unsafe { stage(part, staging, a, row, to) };
-                }
-                (scratch.as_ptr(), stride)
-            }
+        let Ready { first, stride: a_stride, jump, rows: ready } = a.ready(start, part.rows - start, scratch);
+        // Pieces without a gap are one.
+        let (pieces, steps, gap) = if jump == piece_bytes {
+            (1, panels.steps() * panels.pieces(), 0)
+        } else {
+            (panels.pieces(), panels.steps(), jump.wrapping_sub(piece_bytes))
         };
-        let tiles = (end - start).div_ceil(table.max_rows());
-        let (short, taller) = ((end - start) / tiles, (end - start) % tiles);
+        let tiles = ready.div_ceil(table.max_rows());
+        let (short, taller) = (ready / tiles, ready % tiles);
         for p in 0..panels.panels.count() {
             let (column, vectors) = (panels.panels.first_column(p), panels.panels.vectors(p));
             for t in 0..tiles {
@@ -132,9 +151,11 @@ pub(super) unsafe fn multiply(part: &Part<'_>, a: &impl Rows, output: &mut ByteO
                     (table.products[rows - 1][vectors - 1])(&ByteProduct {
                         a: first.add(row * a_stride),
                         a_stride,
-                        steps: panels.steps(),
+                        pieces,
+                        steps,
+                        gap,
                         panel: part.packed.as_ptr().add(panels.offset(p)),
-                        zero: staging.zero,
+                        zero: part.zero,
                         scale: part.scale,
                         weight_zeros: part.weight_zeros,
                         store: Store { dst, form, target, finish: table.finish },
@@ -142,26 +163,6 @@ pub(super) unsafe fn multiply(part: &Part<'_>, a: &impl Rows, output: &mut ByteO
                 }
             }
         }
-        start = end;
-    }
-}
-
-/// Brings a row of A into form; behind it come zeros.
-///
-/// # Safety
-///
-/// The row's pieces are valid, and fit in `to`.
-unsafe fn stage(part: &Part<'_>, staging: Staging, a: &impl Rows, row: usize, to: &mut [u8]) {
-    let mut at = 0;
-    a.pieces(row, |src, len| {
-        let dst = &mut to[at * staging.size..][..len * staging.size];
-        // SAFETY: both have room for `len` elements.
-        unsafe {
-            (part.table.stage)(&Stage { src, dst: dst.as_mut_ptr(), len, flip: staging.flip, signed: staging.signed });
-        }
-        at += len;
-    });
-    if let Some(rest) = to.get_mut(at * staging.size..).filter(|rest| !rest.is_empty()) {
-        rest.fill(0);
+        start += ready;
     }
 }

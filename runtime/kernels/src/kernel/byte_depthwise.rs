@@ -1,26 +1,25 @@
 //! Convolution of each channel of 8-bit integers by itself.
 //!
-//! There is no group of elements here whose products one instruction could add. So it is done in floats: a byte times the difference
-//! of two is below 2^16 in magnitude, and sums of up to 128 of those, less the zero point's share, are exact, whether products are
-//! fused with sums or not.
+//! What lies under one column of a window is put side by side, lane by lane, as products want groups of A: one instruction then adds
+//! the products of two or four kernel lines. Columns are made ready once for all windows of a part of a row. Outside of the image is
+//! the zero point, so every window has all of its taps.
 
-use super::bytes::{Store, store};
+use super::bytes::{HEADER, Store, store};
 use super::pointwise::Target;
 use crate::simd::Simd;
-use crate::simd::dot::{Dot, Floats};
-use core::ops::Range;
+use crate::simd::dot::{Dot, Ints};
+use core::mem::MaybeUninit;
 
-/// Vectors before the taps of each vector of channels: scale, bias (integers), shift.
-pub const HEADER: usize = 3;
-
-/// Most taps for which sums are exact.
-pub const MAX_TAPS: usize = 128;
+/// Most channels that are computed at a time.
+pub const MAX_LANES: usize = 16;
 
 /// One output row.
 pub struct ByteDepthwise<'a> {
     /// The input row under the first kernel line that is inside the image, column 0.
     pub src: *const u8,
-    /// What flips bytes into 0 to 255, and the zero point of those.
+    /// As many zero points as a vector has lanes: what is outside of the image.
+    pub outside: *const u8,
+    /// What bytes are flipped with before they are multiplied, and the zero point of those.
     pub flip: u8,
     pub zero: i32,
     pub scale: f32,
@@ -30,8 +29,12 @@ pub struct ByteDepthwise<'a> {
     /// Kernel lines inside the image, and the first of them.
     pub lines: usize,
     pub first_line: usize,
-    /// `[channels / LANES][HEADER + kernel_h * taps][LANES]`
-    pub weights: *const f32,
+    /// Vector of channels after vector of channels: a header as that of a product's panel, then the taps of each group of lines.
+    pub weights: *const i32,
+    /// Integers from vector to vector.
+    pub weights_stride: usize,
+    /// Whether weights have zero points.
+    pub weight_zeros: bool,
     pub kernel_h: usize,
     /// Horizontally: taps, their distance, windows' distance, padding on the left, width of the image.
     pub taps: usize,
@@ -43,152 +46,299 @@ pub struct ByteDepthwise<'a> {
     pub store: Store<'a>,
 }
 
-/// One output row. `PX` pixels are computed side by side.
+/// Output pixels for which columns are made ready at a time, and room for those columns: with two taps more on each side, of
+/// windows two pixels apart.
+const SEGMENT: usize = 32;
+const COLUMNS: usize = 2 * SEGMENT + 4;
+
+/// Groups of lines that there is room for.
+const GROUPS: usize = 3;
+
+/// Columns that are ready, of one vector of channels.
+#[repr(C, align(64))]
+struct Ready<I>(MaybeUninit<[[I; COLUMNS]; GROUPS]>);
+
+/// One output row. `PX` pixels are computed side by side, `HALF` where there are not more.
 #[inline(always)]
-pub unsafe fn depthwise<D: Dot, const PX: usize>(d: &ByteDepthwise<'_>) {
+pub unsafe fn depthwise<D: Dot, const PX: usize, const HALF: usize>(d: &ByteDepthwise<'_>) {
+    let usual = !d.weight_zeros && d.dilation == 1 && d.kernel_h <= GROUPS * D::GROUP;
     // SAFETY: the driver's row.
     unsafe {
-        let done = match (d.taps, d.stride, d.dilation) {
-            (3, 1, 1) => inside::<D, PX, 3, 1>(d),
-            (3, 2, 1) => inside::<D, PX, 3, 2>(d),
-            (5, 1, 1) => inside::<D, PX, 5, 1>(d),
-            (5, 2, 1) => inside::<D, PX, 5, 2>(d),
-            _ => 0..0,
-        };
-        for rest in [0..done.start, done.end..d.store.target.rows] {
-            border::<D>(d, rest);
+        match (d.taps, d.stride) {
+            (3, 1) if usual => row::<D, PX, HALF, 3, 1>(d),
+            (3, 2) if usual => row::<D, PX, HALF, 3, 2>(d),
+            (5, 1) if usual => row::<D, PX, HALF, 5, 1>(d),
+            (5, 2) if usual => row::<D, PX, HALF, 5, 2>(d),
+            _ => row::<D, HALF, HALF, 0, 0>(d),
         }
     }
 }
 
-/// Output pixels all of whose taps are inside the image, as many as are computed side by side; returns which.
+/// The row with that many taps and that stride; 0: any.
 #[inline(always)]
-unsafe fn inside<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(
+unsafe fn row<D: Dot, const PX: usize, const HALF: usize, const TAPS: usize, const STRIDE: usize>(
     d: &ByteDepthwise<'_>,
-) -> Range<usize> {
-    let out_w = d.store.target.rows;
-    // Windows `start..end` are inside the image.
-    let start = d.pad.div_ceil(STRIDE).min(out_w);
-    let end = if d.pad + d.in_w >= TAPS { ((d.pad + d.in_w - TAPS) / STRIDE + 1).clamp(start, out_w) } else { start };
-    // SAFETY: as above.
-    unsafe {
-        let mut x = start;
-        while x + PX <= end {
-            pixels::<D, PX, TAPS, STRIDE>(d, x);
-            x += PX;
+) {
+    let (lanes, target) = (D::S::LANES, &d.store.target);
+    let mut ready = Ready::<Ints<D>>(MaybeUninit::uninit());
+    let ready = ready.0.as_mut_ptr().cast::<[Ints<D>; COLUMNS]>();
+    for start in (0..target.rows).step_by(SEGMENT) {
+        let end = (start + SEGMENT).min(target.rows);
+        for (index, first) in (0..target.cols).step_by(lanes).enumerate() {
+            // SAFETY: the channels are inside a pixel; there are weights for each vector of them.
+            unsafe {
+                let weights = d.weights.add(index * d.weights_stride);
+                let channels = Channels { d, weights, first, count: (target.cols - first).min(lanes) };
+                if TAPS > 0 {
+                    let windows = (end - start).next_multiple_of(PX);
+                    channels.prepare::<D>(ready, start * STRIDE, (windows - 1) * STRIDE + TAPS);
+                }
+                let mut x = start;
+                while x < end {
+                    let left = end - x;
+                    let columns = ready.cast::<Ints<D>>().add((x - start) * STRIDE);
+                    if HALF < PX && left <= HALF {
+                        channels.pixels::<D, HALF, TAPS, STRIDE>(columns, x, left);
+                        x += HALF;
+                    } else {
+                        channels.pixels::<D, PX, TAPS, STRIDE>(columns, x, left.min(PX));
+                        x += PX;
+                    }
+                }
+            }
         }
-        start..x
     }
 }
 
-/// `PX` output pixels from `x`, all of whose taps are inside the image.
-#[inline(always)]
-unsafe fn pixels<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(d: &ByteDepthwise<'_>, x: usize) {
-    let lanes = D::S::LANES;
-    let mut c = 0;
-    // SAFETY: the window is inside the image, the channels are inside a pixel, weights are whole vectors.
-    unsafe {
-        while c < d.store.target.cols {
-            let n = (d.store.target.cols - c).min(lanes);
-            let mut acc = [[D::S::zero()]; PX];
-            // What the zero point contributes to each of them: every window has all of its taps.
-            let mut total = D::S::zero();
-            let mut line = d.src.add((x * STRIDE - d.pad) * d.pixel + c);
-            let mut taps = channels::<D>(d, c).add((HEADER + d.first_line * TAPS) * lanes);
-            for _ in 0..d.lines {
-                let mut w = [D::S::zero(); TAPS];
-                for (t, w) in w.iter_mut().enumerate() {
-                    *w = D::S::load(taps.add(t * lanes));
-                    total = D::S::add(total, *w);
+/// A vector of channels.
+struct Channels<'a> {
+    d: &'a ByteDepthwise<'a>,
+    weights: *const i32,
+    first: usize,
+    count: usize,
+}
+
+/// What lies under a group of kernel lines.
+struct Lines {
+    /// The channels at column 0 under each line, and the bytes from column to column: none outside of the image.
+    first: [*const u8; 4],
+    step: [usize; 4],
+    /// Lines that the kernel has.
+    count: usize,
+}
+
+impl Channels<'_> {
+    #[inline(always)]
+    unsafe fn header<D: Dot>(&self, row: usize) -> *const f32 {
+        // SAFETY: the weights begin with `HEADER` vectors.
+        unsafe { self.weights.add(row * D::S::LANES).cast() }
+    }
+
+    /// Group `group` of lines.
+    #[inline(always)]
+    unsafe fn lines<D: Dot>(&self, group: usize) -> Lines {
+        let d = self.d;
+        let mut lines = Lines { first: [d.outside; 4], step: [0; 4], count: 0 };
+        lines.count = (d.kernel_h - group * D::GROUP).min(D::GROUP);
+        for i in 0..lines.count {
+            let inside = (group * D::GROUP + i).wrapping_sub(d.first_line);
+            if inside < d.lines {
+                // SAFETY: the line is inside of the image.
+                lines.first[i] = unsafe { d.src.add(inside * d.line + self.first) };
+                lines.step[i] = d.pixel;
+            }
+        }
+        lines
+    }
+
+    /// The group of elements under column `x`.
+    #[inline(always)]
+    unsafe fn column<D: Dot>(&self, lines: &Lines, x: usize) -> Ints<D> {
+        // SAFETY: the column is inside of the image.
+        unsafe {
+            let at = [
+                lines.first[0].add(x * lines.step[0]),
+                lines.first[1].add(x * lines.step[1]),
+                lines.first[2].add(x * lines.step[2]),
+                lines.first[3].add(x * lines.step[3]),
+            ];
+            D::interleave(&at, lines.count, self.count, self.d.flip)
+        }
+    }
+
+    /// Makes `count` columns ready, from that under the first tap of the window at `start` on.
+    #[inline(always)]
+    unsafe fn prepare<D: Dot>(&self, ready: *mut [Ints<D>; COLUMNS], start: usize, count: usize) {
+        let d = self.d;
+        // Columns before the image, and where it ends.
+        let before = d.pad.saturating_sub(start).min(count);
+        let end = (d.pad + d.in_w).saturating_sub(start).clamp(before, count);
+        // SAFETY: the columns in between are inside of the image; there is room for all.
+        unsafe {
+            for group in 0..d.kernel_h.div_ceil(D::GROUP) {
+                let lines = self.lines::<D>(group);
+                let outside = self.outside::<D>(&lines);
+                let to = ready.add(group).cast::<Ints<D>>();
+                for j in (0..before).chain(end..count) {
+                    to.add(j).write(outside);
+                }
+                if lines.count == 1 {
+                    // One line needs no interleaving.
+                    for j in before..end {
+                        let at = lines.first[0].add((start + j - d.pad) * lines.step[0]);
+                        to.add(j).write(D::load_bytes(at, self.count, d.flip));
+                    }
+                } else if self.count == D::S::LANES {
+                    for j in before..end {
+                        to.add(j).write(self.full_column::<D>(&lines, start + j - d.pad));
+                    }
+                } else {
+                    for j in before..end {
+                        to.add(j).write(self.column::<D>(&lines, start + j - d.pad));
+                    }
+                }
+            }
+        }
+    }
+
+    /// [`Channels::column`] of a whole vector of channels, and of more lines than one.
+    #[inline(always)]
+    unsafe fn full_column<D: Dot>(&self, lines: &Lines, x: usize) -> Ints<D> {
+        // SAFETY: as there.
+        unsafe {
+            let at = [
+                lines.first[0].add(x * lines.step[0]),
+                lines.first[1].add(x * lines.step[1]),
+                lines.first[2].add(x * lines.step[2]),
+                lines.first[3].add(x * lines.step[3]),
+            ];
+            D::interleave(&at, 4, D::S::LANES, self.d.flip)
+        }
+    }
+
+    /// The group of elements of columns outside of the image.
+    #[inline(always)]
+    unsafe fn outside<D: Dot>(&self, lines: &Lines) -> Ints<D> {
+        // SAFETY: there are as many zero points as lanes.
+        unsafe { D::interleave(&[self.d.outside; 4], lines.count, self.count, self.d.flip) }
+    }
+
+    /// The weights of tap `tap` of a group of lines.
+    #[inline(always)]
+    unsafe fn tap<D: Dot>(&self, group: usize, tap: usize) -> Ints<D> {
+        let lanes = D::S::LANES;
+        // SAFETY: the weights have all taps.
+        unsafe {
+            let taps = self.weights.add(HEADER * lanes).cast::<i8>();
+            D::weights(taps.add((group * self.d.taps + tap) * lanes * D::GROUP))
+        }
+    }
+
+    /// What sums begin with: the bias, less what the zero point contributes.
+    #[inline(always)]
+    unsafe fn start<D: Dot>(&self) -> Ints<D> {
+        // SAFETY: arithmetic on the header.
+        unsafe {
+            let sum = D::S::bits(D::S::load(self.header::<D>(0)));
+            let bias = D::S::bits(D::S::load(self.header::<D>(2)));
+            D::S::isub(bias, D::mul(sum, D::S::isplat(self.d.zero)))
+        }
+    }
+
+    /// `PX` windows from `x`, of which the first `count` are stored; `columns` are those under them.
+    #[inline(always)]
+    unsafe fn pixels<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(
+        &self,
+        columns: *const Ints<D>,
+        x: usize,
+        count: usize,
+    ) {
+        // SAFETY: the driver's row; columns are ready for all windows of a segment.
+        unsafe {
+            let sums = if TAPS == 0 { self.any::<D, PX>(x) } else { self.windows::<D, PX, TAPS, STRIDE>(columns) };
+            if count == PX {
+                self.store::<D, PX>(&sums, x);
+            } else {
+                for (i, sum) in sums.into_iter().enumerate().take(count) {
+                    self.store::<D, 1>(&[sum], x + i);
+                }
+            }
+        }
+    }
+
+    /// Sums of `PX` windows.
+    #[inline(always)]
+    unsafe fn windows<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(
+        &self,
+        columns: *const Ints<D>,
+    ) -> [[Ints<D>; 1]; PX] {
+        // SAFETY: the columns under the windows are ready.
+        unsafe {
+            let mut acc = [[self.start::<D>()]; PX];
+            for group in 0..self.d.kernel_h.div_ceil(D::GROUP) {
+                let columns = columns.add(group * COLUMNS);
+                let mut w = [acc[0][0]; TAPS];
+                for (tap, w) in w.iter_mut().enumerate() {
+                    *w = self.tap::<D>(group, tap);
                 }
                 for j in 0..(PX - 1) * STRIDE + TAPS {
-                    let v = load::<D>(d, line.add(j * d.pixel), n);
+                    let v = columns.add(j).read();
                     for (i, acc) in acc.iter_mut().enumerate() {
                         // Tap j - i * STRIDE of window i, if it has one.
                         if j >= i * STRIDE && j - i * STRIDE < TAPS {
-                            acc[0] = D::exact_madd(v, w[j - i * STRIDE], acc[0]);
+                            acc[0] = D::dot(acc[0], v, w[j - i * STRIDE]);
                         }
                     }
                 }
-                line = line.wrapping_add(d.line);
-                taps = taps.add(TAPS * lanes);
             }
-            let zero = D::S::to_float(D::S::isplat(-d.zero));
-            for acc in &mut acc {
-                acc[0] = D::exact_madd(total, zero, acc[0]);
-            }
-            finish::<D, PX>(d, &acc, x, c, n);
-            c += lanes;
+            acc
         }
     }
-}
 
-/// Output pixels, one by one, with the taps that are inside the image.
-#[inline(always)]
-unsafe fn border<D: Dot>(d: &ByteDepthwise<'_>, pixels: Range<usize>) {
-    let lanes = D::S::LANES;
-    for x in pixels {
-        let left = x * d.stride;
-        let first = d.pad.saturating_sub(left).div_ceil(d.dilation).min(d.taps);
-        let last = (d.pad + d.in_w).saturating_sub(left).div_ceil(d.dilation).min(d.taps);
-        let mut c = 0;
-        while c < d.store.target.cols {
-            let n = (d.store.target.cols - c).min(lanes);
-            // SAFETY: taps were cut to the image; weights are whole vectors.
-            unsafe {
-                let mut acc = D::S::zero();
-                for line in 0..d.lines {
-                    let w = channels::<D>(d, c).add((HEADER + (d.first_line + line) * d.taps) * lanes);
-                    for tap in first..last {
-                        let at = d.src.add(line * d.line + (left + tap * d.dilation - d.pad) * d.pixel + c);
-                        let x = D::S::sub(load::<D>(d, at, n), D::S::to_float(D::S::isplat(d.zero)));
-                        acc = D::exact_madd(x, D::S::load(w.add(tap * lanes)), acc);
+    /// The same for any taps, and for weights with zero points.
+    #[inline(always)]
+    unsafe fn any<D: Dot, const PX: usize>(&self, x: usize) -> [[Ints<D>; 1]; PX] {
+        let d = self.d;
+        // SAFETY: as above.
+        unsafe {
+            let mut acc = [[self.start::<D>()]; PX];
+            let mut totals = [D::S::isplat(0); PX];
+            for group in 0..d.kernel_h.div_ceil(D::GROUP) {
+                let lines = self.lines::<D>(group);
+                let outside = self.outside::<D>(&lines);
+                let ones = D::ones(lines.count);
+                for tap in 0..d.taps {
+                    let w = self.tap::<D>(group, tap);
+                    for (i, (acc, total)) in acc.iter_mut().zip(&mut totals).enumerate() {
+                        let at = ((x + i) * d.stride + tap * d.dilation).wrapping_sub(d.pad);
+                        let v = if at < d.in_w { self.column::<D>(&lines, at) } else { outside };
+                        acc[0] = D::dot(acc[0], v, w);
+                        *total = D::dot(*total, v, ones);
                     }
                 }
-                finish::<D, 1>(d, &[[acc]], x, c, n);
             }
-            c += lanes;
+            // Zeros where weights have none.
+            let zero = D::S::bits(D::S::load(self.header::<D>(1)));
+            for (acc, total) in acc.iter_mut().zip(totals) {
+                acc[0] = D::S::isub(acc[0], D::mul(zero, total));
+            }
+            acc
         }
     }
-}
 
-/// The weights of the vector of channels from `c`.
-#[inline(always)]
-unsafe fn channels<D: Dot>(d: &ByteDepthwise<'_>, c: usize) -> *const f32 {
-    // SAFETY: `c` is the first channel of one of them.
-    unsafe { d.weights.add(c * (HEADER + d.kernel_h * d.taps)) }
-}
-
-/// `n` channels of a pixel.
-#[inline(always)]
-unsafe fn load<D: Dot>(d: &ByteDepthwise<'_>, at: *const u8, n: usize) -> Floats<D> {
-    // SAFETY: they are inside the image.
-    unsafe { D::S::to_float(D::load_bytes(at, n, d.flip)) }
-}
-
-/// Stores `PX` pixels from `x` of the vector of channels from `c`.
-#[inline(always)]
-unsafe fn finish<D: Dot, const PX: usize>(
-    d: &ByteDepthwise<'_>,
-    acc: &[[Floats<D>; 1]; PX],
-    x: usize,
-    c: usize,
-    cols: usize,
-) {
-    let whole = d.store.target;
-    let size = if d.store.form.is_bytes() { 1 } else { 4 };
-    // SAFETY: a part of the driver's target.
-    unsafe {
-        let header = channels::<D>(d, c);
-        let bias = D::S::bits(D::S::load(header.add(D::S::LANES)));
-        let mut sums = [[bias]; PX];
-        for (sum, acc) in sums.iter_mut().zip(acc) {
-            sum[0] = D::S::iadd(D::truncate(acc[0]), bias);
+    /// Stores `PX` pixels from `x`.
+    #[inline(always)]
+    unsafe fn store<D: Dot, const PX: usize>(&self, sums: &[[Ints<D>; 1]; PX], x: usize) {
+        let Store { dst, form, target: whole, finish } = self.d.store;
+        let size = if form.is_bytes() { 1 } else { 4 };
+        // SAFETY: a part of the driver's target.
+        unsafe {
+            let scale = D::S::mul(D::S::load(self.header::<D>(3)), D::S::splat(self.d.scale));
+            let shift = D::S::load(self.header::<D>(4));
+            let target =
+                Target { rows: PX, cols: self.count, row: whole.row + x, col: whole.col + self.first, ..whole };
+            let dst = dst.add((x * whole.stride + self.first) * size);
+            store::<D, 1, PX>(&Store { dst, form, target, finish }, sums, &[scale], &[shift]);
         }
-        let scale = D::S::mul(D::S::load(header), D::S::splat(d.scale));
-        let shift = D::S::load(header.add(2 * D::S::LANES));
-        let target = Target { rows: PX, cols, row: whole.row + x, col: whole.col + c, ..whole };
-        let part = Store { dst: d.store.dst.add((x * whole.stride + c) * size), target, ..d.store };
-        store::<D, 1, PX>(&part, &sums, &[scale], &[shift]);
     }
 }

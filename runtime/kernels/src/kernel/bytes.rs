@@ -47,8 +47,10 @@ pub struct ByteProduct<'a> {
     pub a: *const u8,
     /// Bytes from row to row.
     pub a_stride: usize,
-    /// Steps of `GROUP` elements.
+    /// Pieces of a row, and steps of `GROUP` elements of each; bytes from the end of a piece to the next.
+    pub pieces: usize,
     pub steps: usize,
+    pub gap: usize,
     pub panel: *const i32,
     /// Zero point of A.
     pub zero: i32,
@@ -62,7 +64,7 @@ pub struct ByteProduct<'a> {
 /// `steps(sum of (a - zero) (b - zero of b), + bias, * scale, + shift)` for `MR` rows and `NV` vectors of columns.
 #[inline(always)]
 pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>) {
-    // SAFETY: the driver gives MR rows of `steps` groups and a whole panel.
+    // SAFETY: the driver gives MR rows of `pieces` times `steps` groups and a whole panel.
     unsafe {
         let lanes = D::S::LANES;
         let row = |index: usize, v: usize| p.panel.add((index * NV + v) * lanes).cast::<f32>();
@@ -77,23 +79,26 @@ pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>
         }
         let mut weights = p.panel.add(HEADER * NV * lanes).cast::<i8>();
         let mut a = p.a;
-        for _ in 0..p.steps {
-            let mut b = [D::S::isplat(0); NV];
-            for (v, b) in b.iter_mut().enumerate() {
-                *b = D::weights(weights.add(v * lanes * D::GROUP));
-            }
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let group = D::S::isplat(a.add(r * p.a_stride).cast::<i32>().read_unaligned());
-                for (acc, b) in acc.iter_mut().zip(b) {
-                    *acc = D::dot(*acc, group, b);
+        for _ in 0..p.pieces {
+            for _ in 0..p.steps {
+                let mut b = [D::S::isplat(0); NV];
+                for (v, b) in b.iter_mut().enumerate() {
+                    *b = D::weights(weights.add(v * lanes * D::GROUP));
                 }
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let group = D::S::isplat(a.add(r * p.a_stride).cast::<i32>().read_unaligned());
+                    for (acc, b) in acc.iter_mut().zip(b) {
+                        *acc = D::dot(*acc, group, b);
+                    }
+                }
+                weights = weights.add(NV * lanes * D::GROUP);
+                a = a.add(4);
             }
-            weights = weights.add(NV * lanes * D::GROUP);
-            a = a.add(4);
+            a = a.wrapping_add(p.gap);
         }
         if p.weight_zeros {
             for (r, acc) in acc.iter_mut().enumerate() {
-                let sum = row_sum::<D>(p.a.add(r * p.a_stride), p.steps);
+                let sum = row_sum::<D>(p, r);
                 for (v, acc) in acc.iter_mut().enumerate() {
                     let zero = D::S::bits(D::S::load(row(1, v)));
                     *acc = D::S::isub(*acc, D::mul(zero, sum));
@@ -109,15 +114,20 @@ pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>
     }
 }
 
-/// The sum of a row of A, in all lanes.
+/// The sum of row `r` of A, in all lanes.
 #[inline(always)]
-unsafe fn row_sum<D: Dot>(row: *const u8, steps: usize) -> Ints<D> {
+unsafe fn row_sum<D: Dot>(p: &ByteProduct<'_>, r: usize) -> Ints<D> {
     // SAFETY: as in `tile`.
     unsafe {
-        let ones = D::ones();
+        let ones = D::ones(D::GROUP);
         let mut sum = D::S::isplat(0);
-        for step in 0..steps {
-            sum = D::dot(sum, D::S::isplat(row.add(step * 4).cast::<i32>().read_unaligned()), ones);
+        let mut a = p.a.add(r * p.a_stride);
+        for _ in 0..p.pieces {
+            for _ in 0..p.steps {
+                sum = D::dot(sum, D::S::isplat(a.cast::<i32>().read_unaligned()), ones);
+                a = a.add(4);
+            }
+            a = a.wrapping_add(p.gap);
         }
         sum
     }

@@ -11,6 +11,7 @@ macro_rules! inlined {
 }
 
 pub mod byte_depthwise;
+pub mod byte_pointwise;
 pub mod bytes;
 pub mod cell;
 pub mod depthwise;

@@ -2,8 +2,8 @@
 
 use crate::support::Numbers;
 use pannier_kernels::{
-    Activation, ByteKind, ByteOutput, ByteView, ByteWeights, ConvShape, Dot, Isa, KernelError, Kernels, Operand, Step,
-    View,
+    Activation, ByteKind, ByteOutput, ByteView, ByteWeights, ConvShape, Dot, Elements, ElementsMut, Isa, KernelError,
+    Kernels, Operand, Step, View,
 };
 use proptest::prelude::*;
 
@@ -295,6 +295,17 @@ fn convolutions_of_usual_shapes_are_exact() {
         ConvShape { input: [2, 1], ..five },
         ConvShape { out_channels: 80, ..depthwise },
         ConvShape { kernel: [17, 17], padding: [8; 4], ..depthwise },
+        // Lines outside of the image, and none inside.
+        ConvShape { input: [1, 21], padding: [5; 4], ..five },
+        ConvShape { kernel: [1, 3], padding: [0, 1, 0, 1], ..depthwise },
+        ConvShape { kernel: [3, 3], dilation: [2, 2], padding: [2; 4], ..depthwise },
+        ConvShape { dilation: [2, 1], padding: [2, 1, 2, 1], ..base },
+        ConvShape { dilation: [1, 2], padding: [1, 2, 1, 2], ..base },
+        // Lines that lie ready in the image.
+        ConvShape { padding: [1, 0, 1, 0], ..base },
+        ConvShape { stride: [2, 2], ..ConvShape::new([8, 14], 20, 8, [1, 1]) },
+        ConvShape { batch: 2, stride: [2, 2], in_channels: 3, ..base },
+        ConvShape::new([3, 5], 7, 9, [1, 1]),
     ] {
         for extreme in [false, true] {
             check_conv(shape, extreme, 11);
@@ -354,6 +365,89 @@ fn quantizing_rounds_ties_to_even_and_saturates() {
             }
         }
     }
+}
+
+/// Elementwise work in plain binary32.
+fn elementwise(x: f32, step: &Step<'_>, row: usize, col: usize) -> f32 {
+    let y = match step.operand() {
+        Some(Operand::Scalar(y)) => *y,
+        Some(Operand::Cols(y)) => y[col],
+        Some(Operand::Rows(y)) => y[row],
+        Some(Operand::Full(y)) => y.row(row)[col],
+        _ => 0.0,
+    };
+    match *step {
+        Step::Add(_) => x + y,
+        Step::Sub(_) => x - y,
+        Step::SubFrom(_) => y - x,
+        Step::Mul(_) => x * y,
+        Step::Max(_) => x.max(y),
+        Step::Affine { scale, shift } => x * scale + shift,
+        Step::Activate(Activation::Relu) => x.max(0.0),
+        Step::Activate(Activation::Clip { min, max }) => x.clamp(min, max),
+        Step::Activate(Activation::HardSigmoid { alpha, beta }) => (x * alpha + beta).clamp(0.0, 1.0),
+        Step::Activate(Activation::HardSwish { alpha, beta }) => x * (x * alpha + beta).clamp(0.0, 1.0),
+        Step::Activate(Activation::Abs) => x.abs(),
+        _ => unreachable!("no test has it"),
+    }
+}
+
+fn check_pointwise([rows, cols]: [usize; 2], first: usize, seed: u64) {
+    let mut numbers = Numbers::new(seed);
+    let bytes = bytes(&mut numbers, rows * cols, false);
+    let (line, column) = (numbers.vec(cols), numbers.vec(first + rows));
+    let full = numbers.vec((first + rows) * cols);
+    let view = View::dense(&full, first + rows, cols).unwrap();
+    let (from, to) = (ByteKind { signed: false, zero: 77 }, ByteKind { signed: true, zero: -3 });
+    let (alpha, beta) = (0.25, 0.5);
+    let lists: [&[Step<'_>]; 6] = [
+        &[],
+        &[Step::Mul(Operand::Cols(&line)), Step::Affine { scale: 0.7, shift: -0.1 }],
+        &[Step::Add(Operand::Full(view)), Step::Activate(Activation::HardSwish { alpha, beta })],
+        &[Step::Sub(Operand::Rows(&column)), Step::Activate(Activation::Clip { min: -0.5, max: 0.75 })],
+        &[Step::SubFrom(Operand::Scalar(0.3)), Step::Activate(Activation::HardSigmoid { alpha, beta })],
+        // Not in registers.
+        &[Step::Max(Operand::Cols(&line)), Step::Activate(Activation::Abs), Step::Activate(Activation::Relu)],
+    ];
+    let values: Vec<f32> = bytes.iter().map(|byte| (i32::from(*byte) - 77) as f32 * 0.013).collect();
+    let each = |steps: &[Step<'_>]| -> Vec<f32> {
+        let at = |i: usize| steps.iter().fold(values[i], |x, step| elementwise(x, step, first + i / cols, i % cols));
+        (0..values.len()).map(at).collect()
+    };
+    let source = Elements::Bytes { data: &bytes, kind: from, scale: 0.013 };
+    for (index, (kernels, steps)) in every_dot().into_iter().flat_map(|k| lists.map(|steps| (k, steps))).enumerate() {
+        let what = format!("{rows} x {cols} from {first}, {index}, {:?}", kernels.dot());
+        let expected = each(steps);
+        let mut found = vec![7.0; values.len()];
+        kernels.pointwise_bytes(first, cols, source, ElementsMut::Floats(&mut found), steps).unwrap();
+        assert_eq!(found, expected, "{what}");
+        let rounded: Vec<u8> =
+            expected.iter().map(|x| ((x / 0.011).round_ties_even() - 3.0).clamp(-128.0, 127.0) as i8 as u8).collect();
+        for source in [source, Elements::Floats(&values)] {
+            let mut found = vec![7; values.len()];
+            let to = ElementsMut::Bytes { data: &mut found, kind: to, scale: 0.011 };
+            kernels.pointwise_bytes(first, cols, source, to, steps).unwrap();
+            assert_eq!(found, rounded, "{what}");
+        }
+    }
+}
+
+#[test]
+fn elementwise_work_on_bytes_is_that_on_numbers() {
+    for (seed, size) in [[1, 1], [3, 5], [2, 64], [5, 67], [40, 130], [2, 1500], [1, 0], [0, 3]].into_iter().enumerate()
+    {
+        check_pointwise(size, seed % 3, seed as u64);
+    }
+    let (kernels, kind) = (Kernels::best(), ByteKind { signed: false, zero: 0 });
+    let run = |len: usize, cols: usize, zero: i32, steps: &[Step<'_>]| {
+        let to = ElementsMut::Bytes { data: &mut [0; 6], kind: ByteKind { zero, ..kind }, scale: 1.0 };
+        kernels.pointwise_bytes(1, cols, Elements::Bytes { data: &[0; 7][..len], kind, scale: 1.0 }, to, steps)
+    };
+    assert_eq!(run(6, 3, 0, &[Step::Add(Operand::Cols(&[1.0; 3])), Step::Add(Operand::Rows(&[1.0; 3]))]), Ok(()));
+    assert!(run(7, 7, 0, &[]).is_err() && run(6, 4, 0, &[]).is_err() && run(6, 3, 256, &[]).is_err());
+    assert!(run(6, 3, 0, &[Step::Add(Operand::Cols(&[1.0; 2]))]).is_err());
+    assert!(run(6, 3, 0, &[Step::Add(Operand::Rows(&[1.0; 2]))]).is_err());
+    assert!(run(6, 3, 0, &[Step::Add(Operand::Destination)]).is_err());
 }
 
 #[test]

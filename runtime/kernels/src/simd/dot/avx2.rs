@@ -1,13 +1,26 @@
 //! x86-64 with AVX2: pairs of bytes as pairs of 16-bit integers, whose products `vpmaddwd` adds without loss.
 
-use super::{Dot, Floats, Form, Ints};
-use crate::simd::Simd;
+use super::{Dot, Form, Ints};
 use crate::simd::avx2::Avx2;
 use crate::simd::strict::Strict;
 use core::arch::x86_64::*;
 
 /// AVX2.
 pub struct Avx2Bytes;
+
+/// The first `n` of eight bytes, and zeros.
+#[inline(always)]
+pub unsafe fn eight(p: *const u8, n: usize) -> __m128i {
+    // SAFETY: the caller has `n` bytes, and the instruction set.
+    unsafe {
+        if n >= 8 {
+            return _mm_loadl_epi64(p.cast());
+        }
+        let mut part = [0_u8; 8];
+        core::ptr::copy_nonoverlapping(p, part.as_mut_ptr(), n);
+        _mm_loadl_epi64(part.as_ptr().cast())
+    }
+}
 
 // SAFETY (of every block here): the trait's contract gives the instruction set and valid pointers; of eight bytes, `n` are copied.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them, stated above")]
@@ -25,32 +38,21 @@ unsafe impl Dot for Avx2Bytes {
         unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)) }
     }
     #[inline(always)]
-    unsafe fn ones() -> Ints<Self> {
-        unsafe { _mm256_set1_epi16(1) }
-    }
-    #[inline(always)]
     unsafe fn mul(a: Ints<Self>, b: Ints<Self>) -> Ints<Self> {
         unsafe { _mm256_mullo_epi32(a, b) }
     }
     #[inline(always)]
-    unsafe fn exact_madd(a: Floats<Self>, b: Floats<Self>, c: Floats<Self>) -> Floats<Self> {
-        unsafe { Avx2::madd(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn truncate(v: Floats<Self>) -> Ints<Self> {
-        unsafe { _mm256_cvttps_epi32(v) }
-    }
-    #[inline(always)]
     unsafe fn load_bytes(p: *const u8, n: usize, flip: u8) -> Ints<Self> {
+        unsafe { _mm256_cvtepu8_epi32(_mm_xor_si128(eight(p, n), _mm_set1_epi8(flip.cast_signed()))) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(rows: &[*const u8; 4], count: usize, n: usize, flip: u8) -> Ints<Self> {
         unsafe {
-            let bytes = if n >= 8 {
-                _mm_loadl_epi64(p.cast())
-            } else {
-                let mut part = [0_u8; 8];
-                core::ptr::copy_nonoverlapping(p, part.as_mut_ptr(), n);
-                _mm_loadl_epi64(part.as_ptr().cast())
-            };
-            _mm256_cvtepu8_epi32(_mm_xor_si128(bytes, _mm_set1_epi8(flip.cast_signed())))
+            if count < 2 {
+                return Self::load_bytes(rows[0], n, flip);
+            }
+            let bytes = _mm_unpacklo_epi8(eight(rows[0], n), eight(rows[1], n));
+            _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, _mm_set1_epi8(flip.cast_signed())))
         }
     }
     #[inline(always)]

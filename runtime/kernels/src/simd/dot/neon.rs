@@ -1,7 +1,6 @@
 //! 64-bit Arm: four products at a time by `sdot`, or pairs of 16-bit integers without it.
 
-use super::{Dot, Floats, Form, Ints};
-use crate::simd::Simd;
+use super::{Dot, Form, Ints};
 use crate::simd::neon::Neon;
 use crate::simd::strict::Strict;
 use core::arch::aarch64::*;
@@ -34,20 +33,8 @@ unsafe impl Dot for NeonBytes {
         }
     }
     #[inline(always)]
-    unsafe fn ones() -> Ints<Self> {
-        unsafe { vdupq_n_s32(0x0001_0001) }
-    }
-    #[inline(always)]
     unsafe fn mul(a: Ints<Self>, b: Ints<Self>) -> Ints<Self> {
         unsafe { vmulq_s32(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn exact_madd(a: Floats<Self>, b: Floats<Self>, c: Floats<Self>) -> Floats<Self> {
-        unsafe { Neon::madd(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn truncate(v: Floats<Self>) -> Ints<Self> {
-        unsafe { vcvtq_s32_f32(v) }
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, n: usize, flip: u8) -> Ints<Self> {
@@ -98,20 +85,8 @@ unsafe impl Dot for NeonDot {
         sum
     }
     #[inline(always)]
-    unsafe fn ones() -> Ints<Self> {
-        unsafe { vdupq_n_s32(0x0101_0101) }
-    }
-    #[inline(always)]
     unsafe fn mul(a: Ints<Self>, b: Ints<Self>) -> Ints<Self> {
         unsafe { NeonBytes::mul(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn exact_madd(a: Floats<Self>, b: Floats<Self>, c: Floats<Self>) -> Floats<Self> {
-        unsafe { Neon::madd(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn truncate(v: Floats<Self>) -> Ints<Self> {
-        unsafe { NeonBytes::truncate(v) }
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, n: usize, flip: u8) -> Ints<Self> {

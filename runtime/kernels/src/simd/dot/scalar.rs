@@ -1,7 +1,6 @@
 //! Any target: the plain form of what the instructions compute.
 
-use super::{Dot, Floats, Form, Ints};
-use crate::simd::Simd;
+use super::{Dot, Form, Ints};
 use crate::simd::scalar::Scalar;
 
 /// Four columns in an array.
@@ -35,20 +34,8 @@ unsafe impl Dot for ScalarBytes {
         sums
     }
     #[inline(always)]
-    unsafe fn ones() -> Ints<Self> {
-        [0x0001_0001; 4]
-    }
-    #[inline(always)]
     unsafe fn mul(a: Ints<Self>, b: Ints<Self>) -> Ints<Self> {
         [a[0].wrapping_mul(b[0]), a[1].wrapping_mul(b[1]), a[2].wrapping_mul(b[2]), a[3].wrapping_mul(b[3])]
-    }
-    #[inline(always)]
-    unsafe fn exact_madd(a: Floats<Self>, b: Floats<Self>, c: Floats<Self>) -> Floats<Self> {
-        unsafe { Scalar::madd(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn truncate(v: Floats<Self>) -> Ints<Self> {
-        v.map(|x| x as i32)
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, n: usize, flip: u8) -> Ints<Self> {

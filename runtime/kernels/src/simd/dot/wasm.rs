@@ -1,7 +1,6 @@
 //! WebAssembly: pairs of bytes as pairs of 16-bit integers, whose products `i32x4.dot_i16x8_s` adds without loss.
 
-use super::{Dot, Floats, Form, Ints};
-use crate::simd::Simd;
+use super::{Dot, Form, Ints};
 #[cfg(target_feature = "relaxed-simd")]
 use crate::simd::strict::Strict;
 use crate::simd::wasm::Wasm;
@@ -29,20 +28,8 @@ unsafe impl Dot for WasmBytes {
         i32x4_add(acc, i32x4_dot_i16x8(a, b))
     }
     #[inline(always)]
-    unsafe fn ones() -> Ints<Self> {
-        i16x8_splat(1)
-    }
-    #[inline(always)]
     unsafe fn mul(a: Ints<Self>, b: Ints<Self>) -> Ints<Self> {
         i32x4_mul(a, b)
-    }
-    #[inline(always)]
-    unsafe fn exact_madd(a: Floats<Self>, b: Floats<Self>, c: Floats<Self>) -> Floats<Self> {
-        unsafe { Wasm::madd(a, b, c) }
-    }
-    #[inline(always)]
-    unsafe fn truncate(v: Floats<Self>) -> Ints<Self> {
-        i32x4_trunc_sat_f32x4(v)
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, n: usize, flip: u8) -> Ints<Self> {
