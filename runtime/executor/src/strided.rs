@@ -83,12 +83,19 @@ impl Strided {
         if shape::len(&self.shape) == 0 {
             return Ok(());
         }
-        let outer = self.shape.len() - 1;
+        // Elements that lie side by side along the axis before are read together.
+        let lines = match (self.shape.as_slice(), self.strides.as_slice()) {
+            ([.., lines, _], [.., 1, _]) if *by != 1 => Some(*lines),
+            _ => None,
+        };
+        let outer = self.shape.len() - 1 - usize::from(lines.is_some());
         let mut index = vec![0usize; outer];
         let mut start = signed(self.base);
-        for row in to.chunks_exact_mut(*len) {
+        for row in to.chunks_exact_mut(len * lines.unwrap_or(1)) {
             let first = usize::try_from(start).map_err(|_| outside())?;
-            if *by == 1 {
+            if let Some(lines) = lines {
+                transpose(from, row, first, *len, lines, *by).ok_or_else(outside)?;
+            } else if *by == 1 {
                 row.copy_from_slice(from.get(first..first + len).ok_or_else(outside)?);
             } else {
                 let mut place = start;
@@ -109,6 +116,23 @@ impl Strided {
         }
         Ok(())
     }
+}
+
+/// Lines of a block of a transpose, so that what is written stays in the first-level cache.
+const BLOCK: usize = 64;
+
+/// `to[line][i] = from[first + i * by + line]`; `None` if that is not there.
+fn transpose<T: Copy>(from: &[T], to: &mut [T], first: usize, len: usize, lines: usize, by: isize) -> Option<()> {
+    for (block, done) in to.chunks_mut(BLOCK * len).zip((0..lines).step_by(BLOCK)) {
+        for i in 0..len {
+            let start = first.checked_add_signed(signed(i).checked_mul(by)?)?.checked_add(done)?;
+            let line = from.get(start..start.checked_add(block.len() / len)?)?;
+            for (slot, value) in block.get_mut(i..)?.iter_mut().step_by(len).zip(line) {
+                *slot = *value;
+            }
+        }
+    }
+    Some(())
 }
 
 /// Sizes of real tensors fit: they are limited to the address space.
@@ -137,6 +161,19 @@ mod tests {
         assert_eq!(copied(&reversed, &from), [5, 3, 1]);
         let repeated = Strided { shape: vec![2, 3], base: 0, strides: vec![0, 1] };
         assert_eq!(copied(&repeated, &from), [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn larger_transposes_are_copied_too() {
+        for [batch, rows, cols] in [[1, 3, 150], [2, 70, 65], [3, 130, 2]] {
+            let from: Vec<u8> = (0..batch * rows * cols).map(|i| (i * 7 + i / 251) as u8).collect();
+            let at = |i: usize| from[i / (rows * cols) * rows * cols + i % rows * cols + i / rows % cols];
+            let expected: Vec<u8> = (0..from.len()).map(at).collect();
+            assert_eq!(copied(&Strided::dense(&[batch, rows, cols]).transposed(&[0, 2, 1]), &from), expected);
+        }
+        let beyond = Strided { shape: vec![3, 2], base: 0, strides: vec![1, 4] };
+        let mut out = ViewMut { dtype: DType::U8, shape: &[3, 2], bytes: &mut [0; 6] };
+        assert!(beyond.copy(View { dtype: DType::U8, shape: &[6], bytes: &[0; 6] }, &mut out).is_err());
     }
 
     #[test]

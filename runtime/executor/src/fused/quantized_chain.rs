@@ -72,6 +72,11 @@ impl QuantizedChain {
         self.to.filter(|_| self.from.is_none() && self.epilogue.steps.is_empty())
     }
 
+    /// Whether integers stay as they are.
+    pub(crate) fn keeps(&self) -> bool {
+        self.from.is_some() && self.from == self.to && self.epilogue.steps.is_empty()
+    }
+
     /// The result of each integer, where every operand is a function of the same one: `given` has those functions.
     pub(crate) fn tabulated(&self, given: &[&[u8; 256]]) -> Result<Option<[u8; 256]>, Failure> {
         let (Some(from), Some(to), [first, rest @ ..]) = (self.from, self.to, given) else { return Ok(None) };

@@ -49,7 +49,7 @@ pub(crate) struct Nearest {
 
 impl Operator for Nearest {
     fn types(&self, inputs: &[Option<DType>]) -> Result<Vec<DType>, Refusal> {
-        Ok(vec![expect_type(inputs, 0, &[DType::F32])?])
+        Ok(vec![expect_type(inputs, 0, DType::ALL)?])
     }
 
     fn shapes(&self, _: &Facts<'_>) -> Result<Vec<Vec<usize>>, Refusal> {
@@ -57,9 +57,11 @@ impl Operator for Nearest {
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
-        let from = io.input(0)?.as_slice::<f32>()?;
-        let to = io.output(0)?.as_slice::<f32>()?;
+        let (from, output) = (io.input(0)?, io.output(0)?);
         let &[batch, height, width, channels] = self.shape.as_slice() else { return Err("the rank is not 4".into()) };
+        // Elements are moved as bytes.
+        let channels = channels * from.dtype.size_bytes();
+        let (from, to) = (from.bytes, &mut *output.bytes);
         let (line, image) = (width * channels, from.len() / batch.max(1));
         if line == 0 {
             return Ok(());

@@ -219,7 +219,7 @@ fn global_pooling(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node)
 fn nearest(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Id> {
     let resize = ops::parse_resize(&ops::Attributes::new(node.standard()?)).ok()?;
     let x = node.input(0)?;
-    if !matches!(resize.mode, ResizeMode::Nearest(_)) || rewrite.ir.values[x].dtype != DType::F32 {
+    if !matches!(resize.mode, ResizeMode::Nearest(_)) {
         return None;
     }
     let list = rewrite.ir.facts(&node.inputs);

@@ -26,7 +26,10 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     Rewrite::walk(ir, |rewrite, node| {
         match scaled_integers(rewrite, &node) {
             Some(layer) => rewrite.emit(layer),
-            None => rewrite.emit(node),
+            None => match integer_product(rewrite, &node) {
+                Some(quantize) => rewrite.emit(quantize),
+                None => rewrite.emit(node),
+            },
         }
         Ok::<(), Stop>(())
     })?;
@@ -96,7 +99,7 @@ fn scaled_integers(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Node> {
     if !scales.is_empty() && !convolution && !last {
         return None;
     }
-    let numbers = standard("DequantizeLinear", Vec::new())?;
+    let conversion = standard("DequantizeLinear", Vec::new())?;
     let weights = standard("DequantizeLinear", vec![("axis".into(), Attribute::Int(axis))])?;
     let (op, attributes) = (if convolution { "Conv" } else { "MatMul" }, layer.standard()?.attributes.clone());
     let op = standard(op, attributes)?;
@@ -113,15 +116,46 @@ fn scaled_integers(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Node> {
         None => None,
     };
     let shape = |rewrite: &Rewrite<'_>, id: Id| rewrite.ir.shape(id).to_vec();
-    let made = |rewrite: &mut Rewrite<'_>, op: Op, inputs: Vec<Option<Id>>, shape: Vec<usize>| {
-        let output = rewrite.ir.fresh(&node.name, DType::F32, shape);
-        rewrite.emit(Node { name: node.name.clone(), op, inputs, outputs: vec![Some(output)] });
-        output
-    };
     let (q_shape, w_shape) = (shape(rewrite, q), shape(rewrite, w));
-    let a = made(rewrite, numbers, vec![Some(q), Some(scalar), zero], q_shape);
-    let b = made(rewrite, weights, vec![Some(w), Some(weight_scale), weight_zero], w_shape);
+    let a = numbers(rewrite, &node.name, conversion, vec![Some(q), Some(scalar), zero], q_shape);
+    let b = numbers(rewrite, &node.name, weights, vec![Some(w), Some(weight_scale), weight_zero], w_shape);
     Some(Node { name: node.name.clone(), op, inputs: vec![Some(a), Some(b)], outputs: node.outputs.clone() })
+}
+
+/// `QLinearMatMul` of two operands that are computed, as a product of numbers between conversions.
+fn integer_product(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Node> {
+    if !node.is("QLinearMatMul") {
+        return None;
+    }
+    let ir = &*rewrite.ir;
+    let (a, b, output) = (node.input(0)?, node.input(3)?, node.output()?);
+    let single = |index: usize| node.input(index).is_some_and(|id| ir.values[id].len() == 1);
+    let ranks = ir.shape(a).len() >= 2 && ir.shape(b).len() >= 2;
+    let floats = |index: usize| node.input(index).is_some_and(|id| ir.values[id].dtype == DType::F32);
+    if !ranks || ![1, 2, 4, 5, 6, 7].into_iter().all(single) || ![1, 4, 6].into_iter().all(floats) {
+        return None;
+    }
+    let (a_shape, b_shape, shape) = (ir.shape(a).to_vec(), ir.shape(b).to_vec(), ir.shape(output).to_vec());
+    let mut numbers = |of: [usize; 3], shape: Vec<usize>| {
+        let [q, scale, zero] = [node.input(of[0])?, node.input(of[1])?, node.input(of[2])?];
+        let (scale, zero) = (rewrite.reshaped(scale, &[]), rewrite.reshaped(zero, &[]));
+        let op = standard("DequantizeLinear", Vec::new())?;
+        Some(numbers(rewrite, &node.name, op, vec![Some(q), Some(scale), Some(zero)], shape))
+    };
+    let (a, b) = (numbers([0, 1, 2], a_shape)?, numbers([3, 4, 5], b_shape)?);
+    let product = standard("MatMul", Vec::new())?;
+    let product = self::numbers(rewrite, &node.name, product, vec![Some(a), Some(b)], shape);
+    let (scale, zero) = (rewrite.reshaped(node.input(6)?, &[]), rewrite.reshaped(node.input(7)?, &[]));
+    let inputs = vec![Some(product), Some(scale), Some(zero)];
+    let op = standard("QuantizeLinear", Vec::new())?;
+    Some(Node { name: node.name.clone(), op, inputs, outputs: node.outputs.clone() })
+}
+
+/// Emits a node whose result are numbers of this shape.
+fn numbers(rewrite: &mut Rewrite<'_>, name: &str, op: Op, inputs: Vec<Option<Id>>, shape: Vec<usize>) -> Id {
+    let output = rewrite.ir.fresh(name, DType::F32, shape);
+    rewrite.emit(Node { name: name.to_string(), op, inputs, outputs: vec![Some(output)] });
+    output
 }
 
 fn is_constant(ir: &Ir, node: &Node) -> bool {

@@ -15,8 +15,7 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     Rewrite::walk(ir, |rewrite, node| {
         let node = scale_and_shift(rewrite.ir, node);
         let node = take_integers(rewrite, context, node);
-        let node = store_integers(rewrite, node, &uses);
-        rewrite.emit(node);
+        store(rewrite, node, &uses);
         Ok::<(), Stop>(())
     })?;
     tabulate(ir)
@@ -107,7 +106,7 @@ fn dequantized(rewrite: &Rewrite<'_>, id: Id) -> Option<(Quant, Id)> {
 
 /// A chain whose operands are made of integers takes those.
 fn take_integers(rewrite: &Rewrite<'_>, context: &Context<'_>, mut node: Node) -> Node {
-    let Op::Fused(Fused::Chain(chain)) = &node.op else { return node };
+    let Op::Fused(Fused::Chain(chain)) = &node.op else { return with_integers(rewrite, node) };
     let found: Vec<Option<(Quant, Id)>> =
         node.inputs.iter().map(|id| id.and_then(|id| dequantized(rewrite, id))).collect();
     if found.iter().all(Option::is_none) {
@@ -125,6 +124,68 @@ fn take_integers(rewrite: &Rewrite<'_>, context: &Context<'_>, mut node: Node) -
     made.operands = quants.collect();
     node.op = Op::Fused(Fused::QuantizedChain(made));
     node
+}
+
+/// A conversion takes the integers that its operand is made of.
+fn with_integers(rewrite: &Rewrite<'_>, mut node: Node) -> Node {
+    let found = node.input(0).and_then(|id| dequantized(rewrite, id));
+    if let (Some((quant, id)), Op::Fused(Fused::QuantizedChain(chain))) = (found, &mut node.op)
+        && chain.quantizes().is_some()
+    {
+        chain.from = Some(quant);
+        node.inputs[0] = Some(id);
+    }
+    node
+}
+
+/// Emits a node; if all that it does is to make integers, those are made as early as possible.
+fn store(rewrite: &mut Rewrite<'_>, node: Node, uses: &[usize]) {
+    let Op::Fused(Fused::QuantizedChain(conversion)) = &node.op else { return rewrite.emit(node) };
+    if let (Some(input), Some(output)) = (node.input(0), node.output())
+        && conversion.keeps()
+    {
+        return rewrite.rename(output, input);
+    }
+    if conversion.quantizes().is_none() {
+        return rewrite.emit(node);
+    }
+    match moved(rewrite, &node, uses) {
+        Some(node) => rewrite.emit(node),
+        None => {
+            let node = store_integers(rewrite, node, uses);
+            rewrite.emit(node);
+        }
+    }
+}
+
+/// What only moves numbers that then become integers moves the integers instead, which are smaller: the node that does so.
+fn moved(rewrite: &mut Rewrite<'_>, conversion: &Node, uses: &[usize]) -> Option<Node> {
+    let main = conversion.input(0).filter(|main| uses.get(*main) == Some(&1))?;
+    let maker = rewrite.maker(main)?;
+    let moves = match &maker.op {
+        Op::Fused(Fused::Nearest(_)) | Op::Reshape => maker.inputs.len() == 1,
+        _ => maker.is("Concat"),
+    };
+    if !moves {
+        return None;
+    }
+    let maker = rewrite.take(main)?;
+    let dtype = rewrite.ir.values[conversion.output()?].dtype;
+    let mut made: HashMap<Id, Id> = HashMap::new();
+    let mut inputs = Vec::with_capacity(maker.inputs.len());
+    for input in maker.inputs {
+        let Some(input) = input else { continue };
+        let bytes = *made.entry(input).or_insert_with(|| {
+            let shape = rewrite.ir.shape(input).to_vec();
+            let bytes = rewrite.ir.fresh(&conversion.name, dtype, shape);
+            let part = Node { inputs: vec![Some(input)], outputs: vec![Some(bytes)], ..conversion.clone() };
+            let part = with_integers(rewrite, part);
+            store(rewrite, part, uses);
+            rewrite.resolve(bytes)
+        });
+        inputs.push(Some(bytes));
+    }
+    Some(Node { name: maker.name, op: maker.op, inputs, outputs: conversion.outputs.clone() })
 }
 
 /// The node that computes what this one only makes integers of, doing so itself.

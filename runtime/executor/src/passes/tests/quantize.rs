@@ -161,3 +161,56 @@ fn weights_with_zero_points_and_signed_inputs_are_right() {
     let y = model.with("Gemm", &[x, w, bias], &[("transB", Attribute::Int(1))]);
     assert_eq!(model.steps(y), ["QuantizedChain", "QuantizedMatMul"]);
 }
+
+#[test]
+fn integers_are_moved_instead_of_numbers() {
+    let mut model = Model::new();
+    let x = model.input(&[1, 8, 6, 10]);
+    let x = model.rounded(x, 0.015625, 120);
+    let mut branches = Vec::new();
+    for channels in [4, 6] {
+        let w = model.quantized_weight(&[channels, 8, 1, 1], 0);
+        let y = model.node("Conv", &[x, w]);
+        branches.push(model.rounded(y, 0.03125, 90 + channels as u8));
+    }
+    let sizes = model.builder.weight("sizes", &Tensor::from_slice([4], &[1i64, 10, 12, 20]).unwrap());
+    let none = model.builder.weight("none", &Tensor::from_slice([0], &[0f32; 0]).unwrap());
+    let y = model.with("Concat", &branches, &[("axis", Attribute::Int(1))]);
+    let y = model.with("Resize", &[y, none, none, sizes], &[("mode", Attribute::String(b"nearest".to_vec()))]);
+    let y = model.rounded(y, 0.0625, 128);
+    let w = model.quantized_weight(&[5, 10, 1, 1], 0);
+    let y = model.node("Conv", &[y, w]);
+    let mut steps = model.steps(y);
+    steps.retain(|step| !["view", "Transpose"].contains(step));
+    // Integers of one scale, of which tables make those of the other, and nothing but integers from there on.
+    let (layer, table) = ("QuantizedConv", "QuantizedChain");
+    assert_eq!(steps, ["QuantizedChain", layer, layer, table, table, "standard", "Nearest", layer]);
+}
+
+#[test]
+fn what_is_a_function_of_one_integer_is_looked_up() {
+    let mut model = Model::new();
+    let x = model.input(&[2, 5, 9]);
+    let x = model.rounded(x, 0.0625, 128);
+    // A hard swish in pieces, each of which is quantized.
+    let gate = model.with("HardSigmoid", &[x], &[("alpha", Attribute::Float(0.125)), ("beta", Attribute::Float(0.5))]);
+    let gate = model.rounded(gate, 0.0078125, 0);
+    let y = model.node("Mul", &[x, gate]);
+    let y = model.rounded(y, 0.125, 20);
+    // Quantized, one table, numbers again.
+    assert_eq!(model.steps(y), ["QuantizedChain", "QuantizedChain", "QuantizedChain"]);
+}
+
+#[test]
+fn products_of_two_integers_that_are_computed_are_products_of_numbers() {
+    let mut model = Model::new();
+    let (a, b) = (model.input(&[2, 5, 12]), model.input(&[2, 12, 7]));
+    let ([a_scale, a_zero], [b_scale, b_zero]) = (model.quant(0.015625, 120), model.quant(0.03125, 100));
+    let a = model.node("QuantizeLinear", &[a, a_scale, a_zero]);
+    let b = model.node("QuantizeLinear", &[b, b_scale, b_zero]);
+    let [scale, zero] = model.quant(0.0625, 128);
+    let y = model.node("QLinearMatMul", &[a, a_scale, a_zero, b, b_scale, b_zero, scale, zero]);
+    let y = model.node("DequantizeLinear", &[y, scale, zero]);
+    let steps = model.steps(y);
+    assert!(steps.contains(&"MatMul") && !steps.contains(&"standard"), "{steps:?}");
+}
