@@ -3,9 +3,10 @@
 //! Plans for other shapes need the same weights again. Where a packed form can be turned back, it takes the stored one's
 //! place; so a program whose shapes change holds its weights once, however many plans are made.
 
+use crate::fused::BytePacking;
 use crate::ir::{Constant, Ir};
 use crate::order::sorted;
-use crate::view::{floats, floats_mut};
+use crate::view::{Failure, floats, floats_mut};
 use pannier_engine::Program;
 use pannier_graph::{AlignedBytes, Attribute, Body, Span, Weight};
 use pannier_kernels::Packing;
@@ -39,10 +40,43 @@ pub(crate) struct PackedKey {
     pub(crate) bias: Option<Identity>,
 }
 
+/// How weights were packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    Floats(Packing),
+    Bytes(BytePacking),
+}
+
+impl Form {
+    fn is_reversible(&self) -> bool {
+        match self {
+            Form::Floats(packing) => packing.is_reversible(),
+            Form::Bytes(_) => true,
+        }
+    }
+
+    /// Bytes of the weights as they were stored.
+    fn size_bytes(&self) -> usize {
+        match self {
+            Form::Floats(packing) => packing.weights_len().saturating_mul(4),
+            Form::Bytes(packing) => packing.weights_len(),
+        }
+    }
+
+    fn unpack(&self, packed: &AlignedBytes, stored: &mut AlignedBytes) -> Result<(), Failure> {
+        match self {
+            Form::Floats(packing) => {
+                packing.unpack(floats(packed)?, floats_mut(stored.as_bytes_mut())?).map_err(|error| error.to_string())
+            }
+            Form::Bytes(packing) => packing.unpack(bytemuck::cast_slice(packed), stored.as_bytes_mut()),
+        }
+    }
+}
+
 /// Packed weights that stand for the stored ones, and those once somebody asked for them.
 #[derive(Debug)]
 pub(crate) struct Turned {
-    packing: Packing,
+    form: Form,
     packed: Arc<AlignedBytes>,
     stored: OnceLock<AlignedBytes>,
 }
@@ -51,25 +85,20 @@ impl Turned {
     /// The bytes as they were stored; none where there is no memory for them.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.stored.get_or_init(|| {
-            let size_bytes = self.packing.weights_len().saturating_mul(4);
-            let Some(mut bytes) = AlignedBytes::try_zeroed(size_bytes) else { return AlignedBytes::default() };
-            let unpacked = floats(&self.packed).and_then(|packed| {
-                let weights = floats_mut(bytes.as_bytes_mut())?;
-                self.packing.unpack(packed, weights).map_err(|error| error.to_string())
-            });
-            if unpacked.is_ok() { bytes } else { AlignedBytes::default() }
+            let Some(mut bytes) = AlignedBytes::try_zeroed(self.len()) else { return AlignedBytes::default() };
+            if self.form.unpack(&self.packed, &mut bytes).is_ok() { bytes } else { AlignedBytes::default() }
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.packing.weights_len().saturating_mul(4)
+        self.form.size_bytes()
     }
 }
 
 /// The form in which a weight is kept.
 enum Slot {
     Stored(Arc<AlignedBytes>, Range<usize>),
-    Packed(Packing, Arc<AlignedBytes>),
+    Packed(Form, Arc<AlignedBytes>),
     /// A plan has it, and there will be no other plan.
     Gone,
 }
@@ -136,8 +165,8 @@ impl Weights {
     pub(crate) fn constant(&self, span: &Span) -> Option<Constant> {
         match self.slots().get(span)? {
             Slot::Stored(bytes, range) => Constant::stored(bytes.clone(), range.clone(), *span),
-            Slot::Packed(packing, packed) => {
-                let turned = Turned { packing: *packing, packed: packed.clone(), stored: OnceLock::new() };
+            Slot::Packed(form, packed) => {
+                let turned = Turned { form: *form, packed: packed.clone(), stored: OnceLock::new() };
                 Some(Constant::turned(Arc::new(turned), *span))
             }
             Slot::Gone => None,
@@ -168,13 +197,13 @@ impl Weights {
     }
 
     /// Says that the plan that is being made reads a weight in this form and in no other.
-    pub(crate) fn replace(&self, span: Span, packing: &Packing, packed: &Arc<AlignedBytes>) {
+    pub(crate) fn replace(&self, span: Span, form: Form, packed: &Arc<AlignedBytes>) {
         let mut slots = self.slots();
         let Some(slot @ Slot::Stored(..)) = slots.get_mut(&span) else { return };
         if !self.more_plans {
             *slot = Slot::Gone;
-        } else if packing.is_reversible() {
-            *slot = Slot::Packed(*packing, packed.clone());
+        } else if form.is_reversible() {
+            *slot = Slot::Packed(form, packed.clone());
         }
     }
 

@@ -86,3 +86,57 @@ fn an_engine_that_is_given_a_program_lets_go_of_it() {
     assert!(sections.iter().all(|section| section.upgrade().is_none()));
     assert!(prepared.memory().weight_bytes < stored + stored / 50);
 }
+
+/// Layers of 8-bit integers: a 3 x 3 convolution, which lines of windows meet in different ways, a depthwise one and a product.
+fn integers(width: &Dim) -> Program {
+    let mut builder = ProgramBuilder::new();
+    let size = |size: usize| Dim::Fixed(size as u64);
+    let x = builder.input("x", DType::F32, &[size(1), size(CHANNELS), size(16), width.clone()]);
+    let scale = builder.weight("s", &Tensor::scalar(0.001f32));
+    let zero = builder.weight("z", &Tensor::scalar(128u8));
+    let layers: [(&str, &[usize], i64); 3] = [
+        ("Conv", &[CHANNELS, CHANNELS, 3, 3], 1),
+        ("Conv", &[CHANNELS, 1, 3, 3], CHANNELS as i64),
+        ("Gemm", &[512, CHANNELS], 0),
+    ];
+    let mut y = x;
+    for (index, (op, shape, group)) in layers.into_iter().enumerate() {
+        if op == "Gemm" {
+            y = builder.node("GlobalAveragePool", &[y]);
+            y = builder.node_attributes("Flatten", &[y], &[("axis", Attribute::Int(1))]);
+        }
+        let q = builder.node("QuantizeLinear", &[y, scale, zero]);
+        y = builder.node("DequantizeLinear", &[q, scale, zero]);
+        let len: usize = shape.iter().product();
+        let values: Vec<i8> = (0..len).map(|at| (at * 37 % 251) as u8 as i8).collect();
+        let w = builder.weight(&format!("w{index}"), &Tensor::from_slice(shape, &values).unwrap());
+        let w_scale = builder.weight(&format!("ws{index}"), &Tensor::scalar(0.0005f32));
+        let w = builder.node("DequantizeLinear", &[w, w_scale]);
+        y = match op {
+            "Gemm" => builder.node_attributes("Gemm", &[y, w], &[("transB", Attribute::Int(1))]),
+            _ => {
+                let pads = ("pads", Attribute::Ints(vec![1; 4]));
+                builder.node_attributes("Conv", &[y, w], &[pads, ("group", Attribute::Int(group))])
+            }
+        };
+    }
+    builder.output("y", y);
+    builder.build()
+}
+
+#[test]
+fn integers_are_held_once_however_many_plans_are_made_of_them() {
+    let executor = Executor::new();
+    let symbolic = integers(&Dim::Symbol("width".into()));
+    let stored = stored_bytes(&symbolic);
+    let prepared = executor.compile_owned(integers(&Dim::Symbol("width".into())), &RunBudget::default()).unwrap();
+    for width in WIDTHS {
+        let fixed = executor.compile_owned(integers(&Dim::Fixed(width as u64)), &RunBudget::default()).unwrap();
+        assert!(fixed.memory().weight_bytes < stored + stored / 3);
+        assert_eq!(answer(&prepared, width), answer(&fixed, width), "width {width}");
+    }
+    let one = executor.compile_owned(integers(&Dim::Symbol("width".into())), &RunBudget::default()).unwrap();
+    answer(&one, 16);
+    let held = one.memory().weight_bytes;
+    assert!(held < stored + stored / 3, "{held} bytes are held of {stored}");
+}

@@ -24,7 +24,7 @@ pub(crate) use lookup::Lookup;
 pub(crate) use matmul::{MatMul, Weights};
 pub(crate) use permute::Permute;
 pub(crate) use quantized::{
-    DynamicQuantize, Kernel as QuantizedKernel, Quantized, Source, Weights as QuantizedWeights,
+    BytePacking, DynamicQuantize, Kernel as QuantizedKernel, Quantized, Source, Weights as QuantizedWeights,
 };
 pub(crate) use quantized_chain::{Quant, QuantizedChain};
 pub(crate) use recurrent::Lstm;

@@ -79,6 +79,32 @@ impl Kernel {
     }
 }
 
+/// How the integers of weights were packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BytePacking {
+    kernel: Kernel,
+    signed: bool,
+}
+
+impl BytePacking {
+    /// Integers of the weights.
+    pub(crate) fn weights_len(&self) -> usize {
+        match &self.kernel {
+            Kernel::Conv(conv) => conv.weights_len(),
+            Kernel::MatMul { product, .. } => product.k() * product.n(),
+        }
+    }
+
+    /// The integers again.
+    pub(crate) fn unpack(&self, packed: &[i32], data: &mut [u8]) -> Result<(), Failure> {
+        match &self.kernel {
+            Kernel::Conv(conv) => conv.unpack(packed, self.signed, data),
+            Kernel::MatMul { product, transposed, .. } => product.unpack(packed, *transposed, self.signed, data),
+        }
+        .map_err(text)
+    }
+}
+
 /// A layer of integers. Operands: the integers, the weights (as they are, then packed), the scale and zero point of the first if they
 /// are not known, then those of the epilogue. The result is binary32, or integers.
 #[derive(Debug, Clone)]
@@ -132,6 +158,10 @@ impl Quantized {
 
     pub(crate) fn packed_len(&self) -> usize {
         self.kernel.packed_len()
+    }
+
+    pub(crate) fn packing(&self) -> BytePacking {
+        BytePacking { kernel: self.kernel, signed: self.weights.signed }
     }
 
     fn quant(&self, io: &Io<'_, '_>) -> Result<Quant, Failure> {

@@ -8,11 +8,12 @@ use crate::fused::{Fused, Quantized, Weights};
 use crate::import::Stop;
 use crate::ir::{Constant, Id, Ir, Node, Op};
 use crate::view::{floats, floats_mut};
-use crate::weights::PackedKey;
+use crate::weights::{Form, PackedKey};
 use pannier_engine::{DType, EngineError};
 use pannier_graph::{AlignedBytes, Span};
 use pannier_kernels::Packing;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     let mut nodes = std::mem::take(&mut ir.nodes);
@@ -32,7 +33,7 @@ fn pack(ir: &mut Ir, context: &Context<'_>, readers: &mut Readers, node: &mut No
     let Op::Fused(fused) = &mut node.op else { return Ok(()) };
     if let Fused::Quantized(layer) = fused {
         let Some(weights) = node.inputs.get_mut(1).filter(|_| !layer.packed) else { return Ok(()) };
-        return integers(ir, readers, layer, weights);
+        return integers(ir, context, readers, layer, weights);
     }
     // The weights and the bias behind them, which one packed constant takes the place of.
     let packings = match fused {
@@ -87,7 +88,7 @@ fn packed(
     if readers.leave(weights, &stored) {
         ir.values[weights].constant = None;
         if let Some(span) = stored.span() {
-            context.weights.replace(span, packing, &bytes);
+            context.weights.replace(span, Form::Floats(*packing), &bytes);
         }
     }
     let name = ir.values[weights].name.clone();
@@ -95,18 +96,28 @@ fn packed(
 }
 
 /// Integers in the order in which their layer reads them; what they stand for is a part of that.
-fn integers(ir: &mut Ir, readers: &mut Readers, layer: &mut Quantized, weights: &mut Option<Id>) -> Result<(), String> {
+fn integers(
+    ir: &mut Ir,
+    context: &Context<'_>,
+    readers: &mut Readers,
+    layer: &mut Quantized,
+    weights: &mut Option<Id>,
+) -> Result<(), String> {
     let id = weights.ok_or("the weights are missing")?;
     let stored = ir.values[id].constant.clone().ok_or("the weights are no constant")?;
     let size_bytes = layer.packed_len().checked_mul(4);
     let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
     layer.pack(stored.bytes(), bytemuck::cast_slice_mut(bytes.as_bytes_mut()))?;
     layer.packed = true;
+    let bytes = Arc::new(bytes);
     if readers.leave(id, &stored) {
         ir.values[id].constant = None;
+        if let Some(span) = stored.span() {
+            context.weights.replace(span, Form::Bytes(layer.packing()), &bytes);
+        }
     }
     let name = ir.values[id].name.clone();
-    *weights = Some(ir.constant(&name, DType::I32, vec![layer.packed_len()], Constant::owned(bytes)));
+    *weights = Some(ir.constant(&name, DType::I32, vec![layer.packed_len()], Constant::shared(bytes)));
     Ok(())
 }
 

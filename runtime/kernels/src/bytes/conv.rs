@@ -112,9 +112,7 @@ impl ByteConv {
     ///
     /// `Size`: the weights or `packed` do not have the right length. `Range`: a zero point is none of the type's integers.
     pub fn pack(&self, weights: &ByteWeights<'_>, packed: &mut [i32]) -> Result<(), KernelError> {
-        let taps = self.shape.kernel[0] * self.shape.kernel[1];
-        let [inputs, outputs] = self.shape.group();
-        weights.check(taps * inputs * self.shape.out_channels, self.shape.out_channels)?;
+        weights.check(self.weights_len(), self.shape.out_channels)?;
         same("packed weights", self.packed_len(), packed.len())?;
         let (prefix, packed) = packed.split_at_mut(PREFIX);
         prefix.fill(i32::from(weights.has_zeros(self.shape.out_channels)));
@@ -123,11 +121,42 @@ impl ByteConv {
             return Ok(());
         };
         for (group, packed) in packed.chunks_exact_mut(panels.len().max(1)).enumerate() {
-            let first = group * outputs;
-            // A row of A has the channels of one tap after the other.
-            panels.pack(packed, weights, first, |k, n| ((first + n) * inputs + k % inputs) * taps + k / inputs);
+            let first = group * self.shape.group()[1];
+            panels.pack(packed, weights, first, |k, n| self.place(k, first + n));
         }
         Ok(())
+    }
+
+    /// The integers of the weights that were packed.
+    ///
+    /// # Errors
+    ///
+    /// `Size`: `packed` or `data` do not have the right length.
+    pub fn unpack(&self, packed: &[i32], signed: bool, data: &mut [u8]) -> Result<(), KernelError> {
+        same("packed weights", self.packed_len(), packed.len())?;
+        same("weights", self.weights_len(), data.len())?;
+        let packed = &packed[PREFIX..];
+        let (Method::Pixels(panels) | Method::Lines(panels) | Method::Windows(panels)) = &self.method else {
+            depthwise::unpack(self, packed, signed, data);
+            return Ok(());
+        };
+        for (group, packed) in packed.chunks_exact(panels.len().max(1)).enumerate() {
+            let first = group * self.shape.group()[1];
+            panels.unpack(packed, |k, n, weight| data[self.place(k, first + n)] = ByteWeights::byte(weight, signed));
+        }
+        Ok(())
+    }
+
+    /// Integers of the weights.
+    pub fn weights_len(&self) -> usize {
+        self.shape.kernel[0] * self.shape.kernel[1] * self.shape.group()[0] * self.shape.out_channels
+    }
+
+    /// Where the weight is that row `k` of a product and an output channel want: rows of A have the channels of one tap after the
+    /// other.
+    fn place(&self, k: usize, channel: usize) -> usize {
+        let (inputs, taps) = (self.shape.group()[0], self.shape.kernel[0] * self.shape.kernel[1]);
+        (channel * inputs + k % inputs) * taps + k / inputs
     }
 
     /// Rows of all output images: the unit by which a convolution can be shared between threads.

@@ -21,9 +21,15 @@ pub(super) fn packed_len(conv: &ByteConv) -> usize {
     conv.shape.out_channels.div_ceil(conv.kernels.bytes.lanes) * vector_len(conv)
 }
 
+/// Where a tap is among the bytes of a vector of channels.
+fn place(conv: &ByteConv, y: usize, x: usize, lane: usize) -> usize {
+    let ByteTable { lanes, group, .. } = *conv.kernels.bytes;
+    ((y / group * conv.shape.kernel[1] + x) * lanes + lane) * group + y % group
+}
+
 /// Vector after vector of channels. Channels beyond the last, and lines that fill up a group, are zero.
 pub(super) fn pack(conv: &ByteConv, weights: &ByteWeights<'_>, packed: &mut [i32]) {
-    let ByteTable { lanes, group, .. } = *conv.kernels.bytes;
+    let lanes = conv.kernels.bytes.lanes;
     let [height, width] = conv.shape.kernel;
     packed.fill(0);
     for channel in 0..conv.shape.out_channels {
@@ -32,12 +38,24 @@ pub(super) fn pack(conv: &ByteConv, weights: &ByteWeights<'_>, packed: &mut [i32
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
             let weight = weights.weight((channel * height + y) * width + x);
             sum = sum.wrapping_add(weight);
-            let at = ((y / group * width + x) * lanes + lane) * group + y % group;
+            let at = place(conv, y, x, lane);
             vector[HEADER * lanes + at / 4] |= (weight & 0xff) << (at % 4 * 8);
         }
         for (row, value) in weights.header(channel, sum, height * width).into_iter().enumerate() {
             vector[row * lanes + lane] = value;
         }
+    }
+}
+
+/// The integers that were packed.
+pub(super) fn unpack(conv: &ByteConv, packed: &[i32], signed: bool, data: &mut [u8]) {
+    let lanes = conv.kernels.bytes.lanes;
+    let [height, width] = conv.shape.kernel;
+    for (i, byte) in data.iter_mut().enumerate() {
+        let (channel, tap) = (i / (height * width), i % (height * width));
+        let weights = &packed[channel / lanes * vector_len(conv) + HEADER * lanes..];
+        let at = place(conv, tap / width, tap % width, channel % lanes);
+        *byte = ByteWeights::byte(i32::from((weights[at / 4] >> (at % 4 * 8)) as i8), signed);
     }
 }
 

@@ -102,14 +102,26 @@ impl ByteMatMul {
         same("packed matrix", self.packed_len(), packed.len())?;
         let (prefix, packed) = packed.split_at_mut(PREFIX);
         prefix.fill(i32::from(weights.has_zeros(self.n)));
-        let (k, n) = (self.k, self.n);
-        self.panels.pack(
-            packed,
-            weights,
-            0,
-            |row, column| if transposed { column * k + row } else { row * n + column },
-        );
+        self.panels.pack(packed, weights, 0, |row, column| self.place(row, column, transposed));
         Ok(())
+    }
+
+    /// The integers of B that were packed.
+    ///
+    /// # Errors
+    ///
+    /// `Size`: `packed` or `data` do not have the right length.
+    pub fn unpack(&self, packed: &[i32], transposed: bool, signed: bool, data: &mut [u8]) -> Result<(), KernelError> {
+        same("packed matrix", self.packed_len(), packed.len())?;
+        same("weights", self.k * self.n, data.len())?;
+        self.panels.unpack(&packed[PREFIX..], |row, column, weight| {
+            data[self.place(row, column, transposed)] = ByteWeights::byte(weight, signed);
+        });
+        Ok(())
+    }
+
+    fn place(&self, row: usize, column: usize, transposed: bool) -> usize {
+        if transposed { column * self.k + row } else { row * self.n + column }
     }
 
     /// Computes C (`[m, n]`) of A (`[m, k]`).

@@ -62,6 +62,11 @@ impl ByteWeights<'_> {
         i32::from(if self.signed { byte.cast_signed() } else { (byte ^ 0x80).cast_signed() })
     }
 
+    /// The byte that such a weight was.
+    pub(super) fn byte(weight: i32, signed: bool) -> u8 {
+        if signed { weight as u8 } else { weight as u8 ^ 0x80 }
+    }
+
     /// The zero point of such weights.
     fn zero(&self, channel: usize) -> i32 {
         let shift = if self.signed { 0 } else { 128 };
@@ -152,6 +157,26 @@ impl BytePanels {
         self.padded() / self.group
     }
 
+    /// Hands over every weight as it was packed: row (without padding), column, weight.
+    pub fn unpack(&self, packed: &[i32], mut each: impl FnMut(usize, usize, i32)) {
+        for p in 0..self.panels.count() {
+            let (start, width) = (self.panels.first_column(p), self.panels.width(p));
+            let columns = self.panels.first_column(p + 1) - start;
+            let weights = &packed[self.offset(p) + HEADER * columns..];
+            for (i, column) in (0..self.pieces * self.piece).flat_map(|i| (0..width).map(move |column| (i, column))) {
+                let at = self.place(i, column, columns);
+                each(i, start + column, i32::from((weights[at / 4] >> (at % 4 * 8)) as i8));
+            }
+        }
+    }
+
+    /// Where weight `i` of a column is among the bytes of a panel. Groups follow each other; in each, columns; in each, the group's
+    /// elements.
+    fn place(&self, i: usize, column: usize, columns: usize) -> usize {
+        let k = i / self.piece * self.padded() + i % self.piece;
+        (k / self.group * columns + column) * self.group + k % self.group
+    }
+
     /// Writes the panels of output channels from `first`; `index(k, n)` is where a weight of channel `first + n` lies.
     pub fn pack(
         &self,
@@ -174,9 +199,7 @@ impl BytePanels {
                 for i in 0..depth {
                     let weight = weights.weight(index(i, n));
                     sum = sum.wrapping_add(weight);
-                    let k = i / self.piece * self.padded() + i % self.piece;
-                    // Groups follow each other; in each, columns; in each, the group's elements.
-                    let at = (k / self.group * columns + column) * self.group + k % self.group;
+                    let at = self.place(i, column, columns);
                     panel[HEADER * columns + at / 4] |= (weight & 0xff) << (at % 4 * 8);
                 }
                 for (row, value) in weights.header(channel, sum, depth).into_iter().enumerate() {

@@ -145,6 +145,9 @@ fn check_product([m, k, n]: [usize; 3], gap: usize, extreme: bool, seed: u64) {
             let mut packed = vec![0x5555_5555; product.packed_len()];
             let data = if flip { &transposed } else { &weights.data };
             product.pack(&ByteWeights { data, ..weights.packing() }, flip, &mut packed)?;
+            let mut unpacked = vec![7; data.len()];
+            product.unpack(&packed, flip, weights.signed, &mut unpacked)?;
+            assert_eq!(&unpacked, data);
             let mut scratch = vec![0xaa; product.scratch_len(m)];
             product.run(
                 ByteView { data: &a, rows: m, cols: k, stride, kind, scale },
@@ -270,6 +273,9 @@ fn check_conv(shape: ConvShape, extreme: bool, seed: u64) {
         let conv = kernels.byte_conv(shape)?;
         let mut packed = vec![0x5555_5555; conv.packed_len()];
         conv.pack(&weights.packing(), &mut packed)?;
+        let mut unpacked = vec![7; weights.data.len()];
+        conv.unpack(&packed, weights.signed, &mut unpacked)?;
+        assert_eq!(unpacked, weights.data);
         let mut scratch = vec![0xaa; conv.scratch_len()];
         let input = ByteView::dense(&x, shape.in_pixels(), shape.in_channels, kind, scale);
         conv.run(input, &packed, output, steps, &mut scratch)
