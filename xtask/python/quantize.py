@@ -2,7 +2,8 @@
 
     quantize.py peer MODEL_FOLDER METHOD OUT.onnx          METHOD: dynamic, dynamic-per-channel, static
     quantize.py run MODEL.onnx EVALUATION.npz OUT.npz      answers of ONNX Runtime, one thread
-    quantize.py judge MODEL_FOLDER ANSWERS.npz             prints JSON: {"right", "labelled", "cosine_mean", "cosine_min"}
+    quantize.py judge MODEL_FOLDER ANSWERS.npz             prints JSON: {"right", "labelled", "same", "cosine_mean", "cosine_min"}
+    quantize.py compressed FILE                            prints the size of FILE after zstd -19
 
 MODEL_FOLDER holds model.onnx, calibration.npz, evaluation.npz, and what its labels index.
 """
@@ -100,20 +101,37 @@ def decoded(folder, answer):
     return labels[int(answer.reshape(-1).argmax())]
 
 
+def same(reference, answer):
+    """How much of what is decided is decided alike: a class, the characters of a line, speech or none, where text is."""
+    if reference.ndim == 4:
+        # A map of text: what both mark of what either marks. 0.3 is where its authors cut it.
+        reference, answer = reference > 0.3, answer > 0.3
+        either = (reference | answer).sum()
+        return float((reference & answer).sum() / either) if either else 1.0
+    if reference.shape[-1] == 1:
+        return float(((reference > 0.5) == (answer > 0.5)).mean())
+    return float(np.array_equal(reference.argmax(-1), answer.argmax(-1)))
+
+
 def judge(folder, answers):
     references = cases(folder / "evaluation.npz", "out")
     found = cases(answers, "out")
     with np.load(folder / "evaluation.npz") as arrays:
         labels = {int(key.split("/")[0]): str(arrays[key]) for key in arrays.files if key.endswith("/label")}
-    cosines = []
+    cosines, alike = [], []
+    if all(next(iter(reference.values())).size == 1 for reference in references):
+        # A single number has no direction; those of all cases together do.
+        joined = lambda answers: [{name: np.array([[answer[name].item() for answer in answers]]).T for name in [next(iter(answers[0]))]}]
+        references, found = joined(references), joined(found)
     for reference, answer in zip(references, found, strict=True):
         # The first output is what the model is for; others are its state.
         name = next(iter(reference))
         a, r = answer[name].astype(np.float64).ravel(), reference[name].astype(np.float64).ravel()
+        alike.append(same(reference[name], answer[name]))
         cosines.append(float(a @ r / np.sqrt((a @ a) * (r @ r))) if a.any() and r.any() else float(not a.any() and not r.any()))
     right = sum(decoded(folder, next(iter(found[case].values()))) == label for case, label in labels.items())
     result = {"labelled": len(labels), "right": int(right)}
-    result |= {"cosine_mean": float(np.mean(cosines)), "cosine_min": float(np.min(cosines))}
+    result |= {"same": float(np.mean(alike)), "cosine_mean": float(np.mean(cosines)), "cosine_min": float(np.min(cosines))}
     print(json.dumps(result))
 
 
@@ -125,6 +143,10 @@ def main():
             run(model, evaluation, out)
         case ["judge", folder, answers]:
             judge(Path(folder), answers)
+        case ["compressed", file]:
+            import zstandard
+
+            print(len(zstandard.ZstdCompressor(level=19).compress(Path(file).read_bytes())))
         case _:
             sys.exit(__doc__)
 

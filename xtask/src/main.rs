@@ -38,7 +38,8 @@ cargo xtask VERB
   bench                compare with others on this machine; rewrites the tables in README.md and docs/quantization.md
        --only PART        peers (ONNX Runtime), quantize (its quantizer), sandbox (V8, processes and others) or web
                           (onnxruntime-web in a browser)
-       --rounds N         how often the sides take turns (default 3; peers 5)
+       --rounds N         how often the sides take turns (default 3; peers 5); of quantize, 0 for no times
+       --model NAME       of quantize: only this model; the others keep their results
        --table-only       rewrite the tables from benches/results without measuring
   docs                 rewrite the generated documents
        --check            fail if one of them is out of date
@@ -96,10 +97,14 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         }
         "bench" => {
             let only = options.value("--only")?;
-            let rounds = options.number("--rounds")?;
-            let table_only = options.flag("--table-only");
+            let wanted = bench::Wanted {
+                part: only.as_deref().map(bench::Part::named).transpose()?,
+                rounds: options.number("--rounds")?,
+                model: options.value("--model")?,
+                table_only: options.flag("--table-only"),
+            };
             options.finish()?;
-            bench::run(only.as_deref().map(bench::Part::named).transpose()?, rounds, table_only)
+            bench::run(&wanted)
         }
         "docs" => {
             let check = options.flag("--check");

@@ -79,13 +79,27 @@ impl Part {
         }
     }
 
-    /// Whether it takes the measuring programs of `benches/src/bin`, which are slow to build.
-    fn takes_programs(self) -> bool {
-        !matches!(self, Part::Web)
+    /// Whether so many rounds take the measuring programs of `benches/src/bin`, which are slow to build.
+    fn takes_programs(self, rounds: u32) -> bool {
+        match self {
+            Part::Peers | Part::Sandbox => true,
+            Part::Quantize => rounds > 0,
+            Part::Web => false,
+        }
+    }
+
+    /// How often the sides take turns if nobody says.
+    fn rounds(self) -> u32 {
+        if matches!(self, Part::Peers) { 5 } else { 3 }
     }
 
     fn results_path(self) -> PathBuf {
         root().join("benches/results").join(self.results_file())
+    }
+
+    fn write_results(self, results: &Value) -> Result<()> {
+        let path = self.results_path();
+        fs::write(&path, format!("{results:#}\n")).with_context(|| path.display().to_string())
     }
 
     /// The last results that were kept.
@@ -96,20 +110,32 @@ impl Part {
     }
 }
 
-/// Measures one part or all of them in this many rounds, or with `table_only` just rewrites the tables.
-pub fn run(only: Option<Part>, rounds: Option<u32>, table_only: bool) -> Result<()> {
-    let parts = only.map_or(Part::ALL.to_vec(), |part| vec![part]);
-    if !table_only {
-        let bench = Bench::set_up(parts.iter().any(|part| part.takes_programs()))?;
+/// What is to be measured.
+pub struct Wanted {
+    /// One part, or all of them.
+    pub part: Option<Part>,
+    /// How often the sides take turns, if not as often as they do by default.
+    pub rounds: Option<u32>,
+    /// One model, of [`Part::Quantize`], or all of them.
+    pub model: Option<String>,
+    /// Nothing is measured: the tables are rewritten.
+    pub table_only: bool,
+}
+
+/// Measures, and rewrites the tables.
+pub fn run(wanted: &Wanted) -> Result<()> {
+    let parts = wanted.part.map_or(Part::ALL.to_vec(), |part| vec![part]);
+    let models = chosen(wanted)?;
+    if !wanted.table_only {
+        let rounds = |part: &Part| wanted.rounds.unwrap_or(part.rounds());
+        let bench = Bench::set_up(parts.iter().any(|part| part.takes_programs(rounds(part))), &models)?;
         for part in &parts {
-            let results = match part {
-                Part::Peers => peers(&bench, rounds.unwrap_or(5))?,
-                Part::Quantize => quantize(&bench, rounds.unwrap_or(3))?,
-                Part::Sandbox => sandbox(&bench, rounds.unwrap_or(3))?,
-                Part::Web => web(&bench, rounds.unwrap_or(3))?,
-            };
-            let path = part.results_path();
-            fs::write(&path, format!("{results:#}\n")).with_context(|| path.display().to_string())?;
+            match part {
+                Part::Peers => part.write_results(&peers(&bench, rounds(part))?)?,
+                Part::Quantize => quantize(&bench, rounds(part), &models)?,
+                Part::Sandbox => part.write_results(&sandbox(&bench, rounds(part))?)?,
+                Part::Web => part.write_results(&web(&bench, rounds(part))?)?,
+            }
         }
     }
     for document in DOCUMENTS {
@@ -132,13 +158,33 @@ fn peers(bench: &Bench, rounds: u32) -> Result<Value> {
     }))
 }
 
-fn quantize(bench: &Bench, rounds: u32) -> Result<Value> {
-    Ok(json!({
-        "machine": machine::describe()?,
-        "versions": machine::versions(bench)?,
-        "rounds": rounds,
-        "models": measure::quantize::models(bench, rounds)?,
-    }))
+/// Model by model: what was measured is kept if the rest fails or is stopped.
+fn quantize(bench: &Bench, rounds: u32, models: &[&str]) -> Result<()> {
+    let part = Part::Quantize;
+    let before = part.read_results().unwrap_or_default();
+    let known = |model: &str| before["models"].as_array()?.iter().find(|known| known["name"] == model).cloned();
+    let mut found: Vec<Option<Value>> = MODELS.iter().map(|model| known(model)).collect();
+    for (index, model) in MODELS.into_iter().enumerate().filter(|(_, model)| models.contains(model)) {
+        found[index] = Some(measure::quantize::model(bench, model, rounds).with_context(|| model.to_owned())?);
+        part.write_results(&json!({
+            "machine": machine::describe()?,
+            "versions": machine::versions(bench)?,
+            "models": found.iter().flatten().collect::<Vec<_>>(),
+        }))?;
+    }
+    Ok(())
+}
+
+/// The models that are wanted.
+fn chosen(wanted: &Wanted) -> Result<Vec<&'static str>> {
+    match (&wanted.model, wanted.part) {
+        (None, _) => Ok(MODELS.to_vec()),
+        (Some(name), Some(Part::Quantize)) => match MODELS.into_iter().find(|model| model == name) {
+            Some(model) => Ok(vec![model]),
+            None => bail!("`{name}` is not a model of the bench: there are {}", MODELS.join(", ")),
+        },
+        (Some(_), _) => bail!("`--model` wants `--only quantize`: the other tables are about all models"),
+    }
 }
 
 fn sandbox(bench: &Bench, rounds: u32) -> Result<Value> {

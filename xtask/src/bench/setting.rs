@@ -1,12 +1,11 @@
 //! Where everything is that a measurement needs, and the programs it is made of.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::MODELS;
 use crate::environment::{self, cache, cargo, root};
 use crate::setup::{node, python};
 use crate::{guest, models, shell};
@@ -23,14 +22,14 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds the bundles, and the programs if they are wanted.
-    pub fn set_up(with_programs: bool) -> Result<Bench> {
+    /// Builds the bundles of some models, and the programs if they are wanted.
+    pub fn set_up(with_programs: bool, wanted: &[&str]) -> Result<Bench> {
         let python = python::ensure_for_bench()?;
         let models = models::ensure()?;
-        // The programs carry the guest.
-        guest::ensure()?;
         let packager = environment::build_packager("dev")?;
         if with_programs {
+            // They carry the guest.
+            guest::ensure()?;
             shell::run(cargo().args(["build", "--release", "--package", "pannier-benches", "--bins"]))?;
         }
         // Kept: the criterion groups in benches/ open the same bundles.
@@ -41,13 +40,13 @@ impl Bench {
         fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
         let programs = environment::target_dir()?.join("release");
         let bench = Bench { key: work.join("bench.pub"), python, models, packager, programs, work };
-        bench.build_bundles()?;
+        bench.build_bundles(wanted)?;
         Ok(bench)
     }
 
-    fn build_bundles(&self) -> Result<()> {
+    fn build_bundles(&self, wanted: &[&str]) -> Result<()> {
         shell::run(self.packager().args(["key", "new", "--no-passphrase"]).arg(self.secret()))?;
-        for model in MODELS {
+        for model in wanted {
             fs::copy(self.models.join(model).join("evaluation.npz"), self.evaluation(model))?;
             models::lay_out(&self.models, model, &self.work.join(model))?;
             shell::run(self.build(model).arg("-o").arg(self.bundle(model)))?;
@@ -87,6 +86,11 @@ impl Bench {
     /// ONNX Runtime's quantizer, and the judge of answers.
     pub fn quantizer(&self) -> Command {
         self.python("quantize.py")
+    }
+
+    /// What `zstd -19` makes of a file, in bytes.
+    pub fn compressed_bytes(&self, file: &Path) -> Result<u64> {
+        Ok(shell::output(self.quantizer().arg("compressed").arg(file))?.trim().parse()?)
     }
 
     pub fn onnx(&self, model: &str) -> PathBuf {

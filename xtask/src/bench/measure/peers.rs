@@ -32,7 +32,7 @@ fn one(bench: &Bench, model: &str, rounds: u32) -> Result<Value> {
     results["size_bytes"] = json!({
         "onnx": fs::metadata(&onnx)?.len(),
         "onnx_gzip_9": number(bench.peer().arg("gzip").arg(&onnx))?,
-        "onnx_zstd_19": number(bench.program("compressed_size").arg(&onnx))?,
+        "onnx_zstd_19": bench.compressed_bytes(&onnx)?,
         "bundle": fs::metadata(&bundle)?.len(),
     });
     Ok(results)
@@ -50,7 +50,7 @@ fn sides(bench: &Bench, model: &str, rounds: u32, threads: u32) -> Result<Value>
             command.arg(peer).arg(&onnx).arg(&evaluation).args([SECONDS_PER_ROUND, &threads]);
             rounds.push(document(&mut command)?);
         }
-        ours.push(document(bench.program_on("session", model).args([SECONDS_PER_ROUND, &threads]))?);
+        ours.push(document(bench.program_on("session", model).args([SECONDS_PER_ROUND, &threads, "compared"]))?);
     }
     let [onnxruntime, openvino] = peers;
     let mut pannier = summary(&ours)?;

@@ -61,7 +61,7 @@ fn guest(flavour: &str) -> PathBuf {
 }
 
 fn one_round_of_latency(bench: &Bench, web: &Web, model: &str, sides: &mut Sides) -> Result<()> {
-    sides.add("native", document(bench.program_on("session", model).args([SECONDS_PER_ROUND, "1"]))?);
+    sides.add("native", document(bench.program_on("session", model).args([SECONDS_PER_ROUND, "1", "compared"]))?);
     let case = bench.case(model)?;
     for flavour in FLAVOURS {
         let mut wasmtime = bench.program_on("sandbox_session", model);
