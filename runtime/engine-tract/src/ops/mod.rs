@@ -2,6 +2,7 @@
 
 mod cast;
 mod compress;
+mod dequantize;
 mod power;
 mod qlinear_matmul;
 mod reduce;
@@ -27,6 +28,8 @@ pub(crate) fn register(onnx: &mut Onnx) {
     onnx.op_register.insert(CAST_TO_I64, |_, _| Ok((expand(cast::Cast::To(DatumType::I64)), vec![])));
     onnx.op_register.insert("CastLike", |_, _| Ok((expand(cast::Cast::Like), vec![])));
     onnx.op_register.insert("Compress", compress);
+    onnx.op_register
+        .insert("DequantizeLinear", |_, node| Ok((expand(dequantize::DequantizeLinear::of(node)?), vec![])));
     onnx.op_register.insert("LogSoftmax", |_, node| {
         Ok((expand(stable::LogSoftmax { axis: node.get_attr_opt("axis")?.unwrap_or(-1) }), vec![]))
     });

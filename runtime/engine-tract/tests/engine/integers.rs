@@ -103,6 +103,58 @@ fn squares_in_loops_are_exact() {
     assert_eq!(run(&builder.build(), &[ints(&[94_906_267, 1 << 30])]), Ok(vec![squares.clone(), squares]));
 }
 
+/// Integers whose softmax is rounded to integers again: no function of each number by itself.
+#[test]
+fn what_lies_between_integers_is_computed_as_it_is() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::U8, &[fixed(1), fixed(3)]);
+    let scale = builder.weight("scale", &Tensor::scalar(0.5_f32));
+    let zero = builder.weight("zero", &Tensor::scalar(10_u8));
+    let y = builder.node("DequantizeLinear", &[x, scale, zero]);
+    let y = builder.node_attributes("Softmax", &[y], &[("axis", Attribute::Int(1))]);
+    let scale = builder.weight("fine", &Tensor::scalar(1.0_f32 / 256.0));
+    let zero = builder.weight("none", &Tensor::scalar(0_u8));
+    let y = builder.node("QuantizeLinear", &[y, scale, zero]);
+    builder.output("y", y);
+    // Of 0, 1 and 0.
+    let input = Tensor::from_slice([1, 3], &[10_u8, 12, 10]).unwrap();
+    let total = 2.0 + 1.0_f64.exp();
+    let expected = [1.0, 1.0_f64.exp(), 1.0].map(|part| (part / total * 256.0).round() as u8);
+    assert_eq!(run(&builder.build(), &[input]), Ok(vec![Tensor::from_slice([1, 3], &expected).unwrap()]));
+}
+
+#[test]
+fn integers_in_a_range_that_a_run_finds_become_numbers_again() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[fixed(2), fixed(2)]);
+    let [integers, scale, zero] = ["integers", "scale", "zero"].map(|name| builder.value(name));
+    builder.node_with(Node {
+        name: "dynamic".into(),
+        domain: String::new(),
+        op: "DynamicQuantizeLinear".into(),
+        inputs: vec![Some(x)],
+        outputs: [integers, scale, zero].map(Some).to_vec(),
+        attributes: vec![],
+    });
+    let y = builder.node("DequantizeLinear", &[integers, scale, zero]);
+    builder.output("y", y);
+    // The scale is 1, and zero is at 55.
+    let input = floats(&[2, 2], &[-55.0, 200.0, 3.25, 0.0]);
+    assert_eq!(run(&builder.build(), &[input]), Ok(vec![floats(&[2, 2], &[-55.0, 200.0, 3.0, 0.0])]));
+}
+
+#[test]
+fn integers_of_32_bits_become_the_nearest_numbers() {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::I32, &[fixed(2), fixed(2)]);
+    let scale = builder.weight("scale", &floats(&[2], &[2.0, 0.5]));
+    let y = builder.node_attributes("DequantizeLinear", &[x, scale], &[("axis", Attribute::Int(-2))]);
+    builder.output("y", y);
+    let input = Tensor::from_slice([2, 2], &[16_777_217, -3, i32::MIN, 5]).unwrap();
+    let expected = floats(&[2, 2], &[33_554_432.0, -6.0, -1_073_741_824.0, 2.5]);
+    assert_eq!(run(&builder.build(), &[input]), Ok(vec![expected]));
+}
+
 #[test]
 fn roots_and_logarithms_of_sums_of_integers_are_refused() {
     for op in ["ReduceL2", "ReduceLogSum", "ReduceLogSumExp"] {
