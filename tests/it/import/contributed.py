@@ -102,6 +102,16 @@ save1("DynamicQuantizeMatMul", [floats(3, 6), signed(6, 5), columns, np.zeros(5,
 product = [bytes_(3, 6), bytes_(6, 5), scale(), scale(0.03), zero(120), zero(99), floats(5)]
 save1("MatMulIntegerToFloat", product)
 
+# Numbers that 8 bits hold exactly, and a state of zeros: there what ONNX Runtime rounds in each step is what it was.
+step = np.array([[[-128, 127, 3, -40, 0, 77]]], np.float32)
+start = np.zeros((1, 1, 5), np.float32)
+gates = [signed(1, 6, 20), signed(1, 5, 20), 0.1 * floats(1, 40), None, start, start, None]
+scales = [np.float32([0.0001]), np.int8([0]), np.float32([0.01]), np.int8([0])]
+save("DynamicQuantizeLSTM", [step, *gates, *scales], [1, 2, 3, 5, 6, 8, 9, 10, 11], hidden_size=5)
+rows = RANDOM.uniform(1e-5, 2e-4, (1, 20)).astype(np.float32)
+scales = [rows, np.zeros((1, 20), np.int8), rows, np.zeros((1, 20), np.int8)]
+save("DynamicQuantizeLSTM", [step, *gates, *scales], [1, 2, 3, 5, 6, 8, 9, 10, 11], hidden_size=5)
+
 convolution = [floats(1, 2, 4, 5), floats(3, 2, 3, 3), floats(3)]
 save1("FusedConv", convolution, activation="LeakyRelu", activation_params=[0.25], pads=[1, 1, 1, 1])
 save1("FusedConv", convolution, activation="Clip", activation_params=[-1.0, 2.5])

@@ -66,6 +66,7 @@ fn function(node: &Node) -> Option<fn(&mut Call<'_>) -> Option<ValueId>> {
     Some(match node.op.as_str() {
         "Attention" => floats::attention,
         "BiasGelu" => floats::bias_gelu,
+        "DynamicQuantizeLSTM" => quantized::dynamic_lstm,
         "DynamicQuantizeMatMul" => quantized::dynamic_matmul,
         "EmbedLayerNormalization" => floats::embed_layer_norm,
         "FastGelu" => floats::fast_gelu,

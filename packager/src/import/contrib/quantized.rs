@@ -2,6 +2,8 @@
 //! with the integers themselves is for an engine to find.
 
 use super::Call;
+use crate::import::emit::node;
+use crate::import::model::{Attributes, output};
 use pannier_graph::{Attribute, ValueId};
 
 impl Call<'_> {
@@ -15,6 +17,28 @@ impl Call<'_> {
     fn weights(&mut self, [w, scale, zero]: [usize; 3], axis: i64) -> Option<ValueId> {
         let operands = [Some(self.input(w)?), Some(self.input(scale)?), self.input(zero)];
         Some(self.emit("DequantizeLinear", &operands, vec![("axis".into(), Attribute::Int(axis))]))
+    }
+
+    /// The weights of an `LSTM` from integers in the order of `DynamicQuantizeLSTM`: a scale for each direction, or in one direction
+    /// for each row of each gate.
+    fn gates(&mut self, [codes, scale, zero]: [usize; 3]) -> Option<ValueId> {
+        let (directions, scales) = (*self.constant_shape(codes)?.first()?, self.constant_shape(scale)?);
+        let axis = match (directions, scales) {
+            (1, _) => 1,
+            (_, [count]) if *count == directions => 0,
+            _ => return None,
+        };
+        let turn = ("perm", Attribute::Ints(vec![0, 2, 1]));
+        let codes = self.input(codes)?;
+        let codes = self.op("Transpose", &[codes], &[turn]);
+        let mut operands = vec![codes, self.input(scale)?];
+        operands.extend(self.input(zero));
+        if directions == 1 {
+            for operand in operands.iter_mut().skip(1) {
+                *operand = self.op("Squeeze", &[*operand], &[]);
+            }
+        }
+        Some(self.op("DequantizeLinear", &operands, &[("axis", Attribute::Int(axis))]))
     }
 
     /// A bias of integers in the scale of the sums.
@@ -103,6 +127,21 @@ pub(super) fn dynamic_matmul(call: &mut Call<'_>) -> Option<ValueId> {
     let a = call.op("DequantizeLinear", &quantized, &[]);
     let b = call.weights([1, 2, 3], 1)?;
     scaled(call, a, b, 4)
+}
+
+/// `DynamicQuantizeLSTM`: the operands of an `LSTM`, its weights `[directions, inputs, gates * hidden]`, and behind them scale and zero
+/// point of both. ONNX Runtime rounds the input and the hidden state of each step to 8 bits in their own range, which operators of the
+/// standard cannot say of a state inside: here they stay numbers, so answers are those of the float model with rounded weights.
+pub(super) fn dynamic_lstm(call: &mut Call<'_>) -> Option<ValueId> {
+    let (w, r) = (call.gates([1, 8, 9])?, call.gates([2, 10, 11])?);
+    let y = call.emit.model.value(&format!("{}/LSTM", call.node.name));
+    let mut operands = vec![Some(call.input(0)?), Some(w), Some(r)];
+    operands.extend((3..8).map(|index| call.input(index)));
+    let outputs = vec![Some(y), output(call.node, 1), output(call.node, 2)];
+    let mut lstm = node("LSTM", operands, outputs, []);
+    call.node.attributes.iter().for_each(|(name, value)| lstm.set(name, value.clone()));
+    call.emit.push(lstm);
+    Some(call.op("Identity", &[y], &[]))
 }
 
 /// `MatMulIntegerToFloat`: `A, B, scale of A, scale of B, zero point of A, zero point of B, bias`.

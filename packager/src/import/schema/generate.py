@@ -19,8 +19,8 @@ TYPES = {
 VARIADIC = 2**31 - 1
 # Operators of com.microsoft that `contrib` reads.
 CONTRIBUTED = """
-Attention BiasGelu DynamicQuantizeMatMul EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul Gelu MatMulIntegerToFloat
-MatMulNBits MultiHeadAttention QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
+Attention BiasGelu DynamicQuantizeLSTM DynamicQuantizeMatMul EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul Gelu
+MatMulIntegerToFloat MatMulNBits MultiHeadAttention QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
 QLinearSigmoid QLinearSoftmax QuickGelu SkipLayerNormalization
 """.split()
 

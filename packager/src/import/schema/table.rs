@@ -224,6 +224,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("ai.onnx.ml", "ZipMap", &[1], false, (1, 1), (1, 1), "classlabels_int64s:ints classlabels_strings:strings"),
     operator("com.microsoft", "Attention", &[1], false, (2, 7), (1, 2), "do_rotary:int mask_filter_value:float num_heads:int! past_present_share_buffer:int qkv_hidden_sizes:ints rotary_embedding_dim:int scale:float unidirectional:int"),
     operator("com.microsoft", "BiasGelu", &[1], false, (2, 2), (1, 1), ""),
+    operator("com.microsoft", "DynamicQuantizeLSTM", &[1], false, (3, 12), (0, 3), "activation_alpha:floats activation_beta:floats activations:strings clip:float direction:string hidden_size:int input_forget:int"),
     operator("com.microsoft", "DynamicQuantizeMatMul", &[1], false, (3, 5), (1, 1), ""),
     operator("com.microsoft", "EmbedLayerNormalization", &[1], false, (1, 9), (1, 3), "epsilon:float mask_index_type:int"),
     operator("com.microsoft", "FastGelu", &[1], false, (1, 2), (1, 1), ""),
