@@ -19,25 +19,25 @@ pub(super) fn sections(quantization: &Quantization) -> String {
 }
 
 fn proof(quantization: &Quantization) -> String {
-    let text = quantization.proof.as_ref().map_or("nothing was measured", |proof| proof.text.as_str());
     let attested = match &quantization.attestation {
         Some(attestation) => format!("<dt>attested</dt><dd>{}</dd>", escaped(attestation)),
         None => String::new(),
     };
-    let set = |label: &str, set: &Option<super::quantization::Set>| match set {
+    let time = quantization.time().map_or(String::new(), |time| format!("<dt>run</dt><dd>{time}</dd>"));
+    let set = |label: &str, set: &Option<crate::quantize::prove::SetRecord>| match set {
         Some(set) => format!(
             "<dt>{label}</dt><dd>{}, <code>{}</code></dd>",
             units::plural(set.cases, "case"),
-            escaped(&set.sha256)
+            units::hex(&set.sha256)
         ),
         None => String::new(),
     };
     format!(
-        "<section>\n<h2>Quantization <span class=\"dim\">{}, {} of {} layers</span></h2>\n<dl><dt>proof</dt><dd>{}</dd>{attested}{}{}</dl>\n</section>\n",
+        "<section>\n<h2>Quantization <span class=\"dim\">{}, {} of {} layers</span></h2>\n<dl><dt>proof</dt><dd>{}</dd>{attested}{time}{}{}</dl>\n</section>\n",
         quantization.scheme,
         quantization.quantized_layers(),
         quantization.layers.len(),
-        escaped(text),
+        escaped(&quantization.summary),
         set("tuned on", &quantization.tuning),
         set("judged on", &quantization.held_out),
     )
@@ -59,6 +59,14 @@ fn front(quantization: &Quantization) -> String {
         HEIGHT - MARGIN,
         WIDTH - MARGIN
     );
+    for line in (1..).map(|line| f64::from(line) * 20.0).take_while(|db| *db < most_db) {
+        let (up, end) = (y(line), WIDTH - MARGIN);
+        let _ = writeln!(
+            svg,
+            "<path class=\"grid\" d=\"M{MARGIN} {up:.1}H{end}\"/><text x=\"4\" y=\"{:.1}\">{line} dB</text>",
+            up + 5.0
+        );
+    }
     for step in steps {
         let class = if step.within { "good" } else { "bad" };
         let (across, up) = (x(step.weight_bytes as f64), y(f64::from(step.sqnr_db)));
@@ -71,18 +79,17 @@ fn front(quantization: &Quantization) -> String {
         );
         let _ = writeln!(
             svg,
-            "<circle class=\"{class}\" cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"5\"><title>{}</title></circle>",
+            "<circle class=\"{class}\" cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"8\"><title>{}</title></circle>",
             escaped(&title)
         );
     }
     let _ = writeln!(
         svg,
-        "<text x=\"{MARGIN}\" y=\"{:.1}\">0</text><text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{} of weights</text><text x=\"4\" y=\"{:.1}\">{most_db:.0} dB</text>\n</svg>",
+        "<text x=\"{MARGIN}\" y=\"{:.1}\">0</text><text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{} of weights</text>\n</svg>",
         HEIGHT - MARGIN + 18.0,
         WIDTH - MARGIN,
         HEIGHT - MARGIN + 18.0,
         units::bytes(most_bytes as u64),
-        MARGIN - 8.0,
     );
     format!(
         "<section>\n<h2>Size against accuracy <span class=\"dim\">{} on the tuning cases; green keeps the budget there</span></h2>\n{svg}</section>\n",
@@ -101,29 +108,36 @@ fn layers(layers: &[Layer]) -> String {
             Some(db) => format!("{db:.1} dB{}", bar(f64::from(db / FULL_DB))),
             None => "-".to_owned(),
         };
-        let alone = layer.int8_sqnr_db.map_or("-".to_owned(), |db| format!("{db:.1} dB"));
+        let [before, after] = [layer.bytes_before, layer.record.bytes_after];
+        let share = |bytes: u64| bar(bytes as f64 / most);
+        let bytes = match before == after {
+            true => format!("{}{}", units::bytes(before), share(before)),
+            false => {
+                format!("{} &rarr; {}{}{}", units::bytes(before), units::bytes(after), share(before), share(after))
+            }
+        };
+        let alone = layer.record.int8_sqnr_db.map_or("-".to_owned(), |db| format!("{db:.1} dB"));
         let _ = writeln!(
             rows,
-            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td class=\"num\">{} &rarr; {}{}{}</td><td class=\"num\">{noise}</td><td class=\"num\">{alone}</td></tr>",
-            escaped(&layer.name),
-            escaped(&layer.op),
+            "<tr><td><code class=\"long\">{}</code></td><td data-label=\"operator\">{}</td><td data-label=\"stored as\">{}</td>\
+             <td class=\"num\" data-label=\"bytes\">{bytes}</td><td class=\"num\" data-label=\"weights\">{noise}</td>\
+             <td class=\"num\" data-label=\"alone, 8 bits\">{alone}</td></tr>",
+            escaped(&layer.record.name),
+            escaped(&layer.record.op),
             escaped(&layer.scheme),
-            units::bytes(layer.bytes_before),
-            units::bytes(layer.bytes_after),
-            bar(layer.bytes_before as f64 / most),
-            bar(layer.bytes_after as f64 / most),
         );
     }
     format!(
         "<section>\n<h2>Layers <span class=\"dim\">bytes uncompressed; signal to noise of the weights, and at the outputs with 8-bit weights in this layer alone</span></h2>\n\
-         <table>\n<tr><th>layer</th><th>operator</th><th>stored as</th><th class=\"num\">bytes</th><th class=\"num\">weights</th><th class=\"num\">alone, 8 bits</th></tr>\n{rows}</table>\n</section>\n"
+         <table class=\"layers\">\n<tr><th>layer</th><th>operator</th><th>stored as</th><th class=\"num\">bytes</th><th class=\"num\">weights</th><th class=\"num\">alone, 8 bits</th></tr>\n{rows}</table>\n</section>\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantize::search::Step;
+    use crate::quantize::record::LayerRecord;
+    use crate::quantize::search::{KindTime, Step};
     use crate::quantize::settings::{Objective, Scheme};
 
     #[test]
@@ -139,24 +153,40 @@ mod tests {
             scheme: Scheme::Auto,
             objective: Objective::Size,
             layers: vec![Layer {
-                name: "<script>".into(),
-                op: "Conv".into(),
-                elements: 10,
+                record: LayerRecord {
+                    name: "<script>".into(),
+                    op: "Conv".into(),
+                    elements: 10,
+                    bytes_after: 10,
+                    int8_sqnr_db: None,
+                },
                 scheme: "int8".into(),
                 bytes_before: 40,
-                bytes_after: 10,
                 weight_sqnr_db: Some(40.0),
-                int8_sqnr_db: None,
             }],
             tuning: None,
             held_out: None,
             proof: None,
+            summary: "nothing was measured".into(),
             steps: vec![step("a & b", 100, true), step("c", 50, false)],
+            times: vec![KindTime {
+                op: "*".into(),
+                elements: 10,
+                layers: 1,
+                float_ns: 2_000_000,
+                integer_ns: 1_500_000,
+            }],
             attestation: Some("passed: <b>".into()),
         });
-        for expected in
-            ["&lt;script&gt;", "a &amp; b", "&lt;b&gt;", "circle class=\"good\"", "circle class=\"bad\"", "width:50.0%"]
-        {
+        for expected in [
+            "&lt;script&gt;",
+            "a &amp; b",
+            "&lt;b&gt;",
+            "circle class=\"good\"",
+            "circle class=\"bad\"",
+            "width:25.0%",
+            "1.500 ms with 1 layer",
+        ] {
             assert!(page.contains(expected), "{expected}: {page}");
         }
         assert!(!page.contains("<script>") && !page.contains("NaN"));

@@ -32,12 +32,21 @@ pub struct Set {
 /// What a bundle says of a set of cases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRecord {
-    /// SHA-256 over the digests of the cases in their order.
+    /// SHA-256 over the digests of the cases in their order; hexadecimal digits in JSON.
+    #[serde(serialize_with = "hexadecimal")]
     pub sha256: Digest,
     /// How many cases.
     pub cases: u64,
     /// Whether it is one half of the only file that was given, divided by the cases' digests.
     pub is_half: bool,
+}
+
+/// Digits for people, bytes for the wire.
+fn hexadecimal<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    match serializer.is_human_readable() {
+        true => serializer.serialize_str(&crate::units::hex(digest)),
+        false => digest.serialize(serializer),
+    }
 }
 
 /// The two sets.
