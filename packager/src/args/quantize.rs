@@ -28,7 +28,7 @@ pub struct QuantizationArgs {
     /// Keep integer products exact on this processor in other runtimes, too
     #[arg(long, value_name = "PROCESSOR")]
     pub target: Option<Processor>,
-    /// Set weights to zero first: a part of them (50%), all but N of M (2:4), or whole channels (channels=25%)
+    /// Prune first: a part of the weights (50%), all but N of M (2:4), or whole channels (channels=25%)
     #[arg(long, value_name = "WHAT")]
     pub prune: Option<PruneArg>,
 }

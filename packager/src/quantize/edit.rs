@@ -73,6 +73,31 @@ impl Editor {
         value
     }
 
+    /// A constant with the bytes of another; `None` where the value is none.
+    pub(super) fn copy(&mut self, value: ValueId) -> Option<ValueId> {
+        let original = self.graph.body.weights.iter().find(|weight| weight.value == value)?.clone();
+        let name = self.graph.value_name(value).to_owned();
+        let copy = self.value(&name);
+        self.graph.body.weights.push(Weight { value: copy, ..original });
+        Some(copy)
+    }
+
+    /// Gives a weight of plain numbers another shape.
+    pub(super) fn resize(&mut self, value: ValueId, shape: &[usize], data: Span) {
+        if let Some(weight) = self.graph.body.weights.iter_mut().find(|weight| weight.value == value) {
+            weight.shape = shape.iter().map(|size| *size as u64).collect();
+            weight.data = data;
+        }
+    }
+
+    /// Sets an attribute of a node of the original.
+    pub(super) fn set_attribute(&mut self, node: usize, name: &str, value: Attribute) {
+        let Some(node) = self.graph.body.nodes.get_mut(node) else { return };
+        node.attributes.retain(|(known, _)| known != name);
+        node.attributes.push((name.to_owned(), value));
+        node.attributes.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+
     /// Stores a weight in another way.
     pub(super) fn encode(&mut self, value: ValueId, encoding: Encoding, data: Span) {
         if let Some(weight) = self.graph.body.weights.iter_mut().find(|weight| weight.value == value) {

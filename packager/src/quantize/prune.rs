@@ -1,4 +1,4 @@
-//! Pruning: which weights become zero.
+//! Pruning: which weights become zero. Channels are not set to zero but taken out: see [`channels`](super::channels).
 //!
 //! Of equal steps in size, a coarser quantization loses less than zeros do (Kuzmin et al. 2023, arXiv:2307.02973), so nothing
 //! here happens unless it is asked for. A weight's worth is its square, weighted with how strongly its input speaks where that
@@ -8,8 +8,9 @@
 use super::Prune;
 use super::weights::Rows;
 
-/// By weight, row after row: whether it becomes zero. Ties go to the lower index: the first of equals is pruned.
-pub(super) fn mask(rows: &Rows, prune: Prune, importance: impl Fn(usize) -> f64) -> Vec<bool> {
+/// By weight, row after row: whether it becomes zero; `None` where none does. Ties go to the lower index: the first of equals is
+/// pruned.
+pub(super) fn mask(rows: &Rows, prune: Prune, importance: impl Fn(usize) -> f64) -> Option<Vec<bool>> {
     let width = rows.width().max(1);
     let worth: Vec<f64> = rows
         .data
@@ -17,7 +18,8 @@ pub(super) fn mask(rows: &Rows, prune: Prune, importance: impl Fn(usize) -> f64)
         .enumerate()
         .map(|(index, number)| f64::from(*number) * f64::from(*number) * importance(index))
         .collect();
-    match prune {
+    Some(match prune {
+        Prune::Channels(_) => return None,
         Prune::Magnitude(share) => least(&worth, part(worth.len(), share)),
         Prune::Groups { kept, group } => {
             let group = usize::from(group).max(1);
@@ -29,12 +31,7 @@ pub(super) fn mask(rows: &Rows, prune: Prune, importance: impl Fn(usize) -> f64)
             })
             .collect()
         }
-        Prune::Channels(share) => {
-            let channels: Vec<f64> = worth.chunks(width).map(|row| row.iter().sum()).collect();
-            let pruned = least(&channels, part(channels.len(), share));
-            worth.iter().enumerate().map(|(index, _)| pruned.get(index / width) == Some(&true)).collect()
-        }
-    }
+    })
 }
 
 fn part(count: usize, share: f32) -> usize {

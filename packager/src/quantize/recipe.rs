@@ -17,7 +17,7 @@ pub struct Recipe {
     pub equalize: bool,
     /// How much of the range of activations moves into the weights of matrix products: 0 none, 1 all.
     pub smooth: Option<f32>,
-    /// What is set to zero before weights are quantized.
+    /// What is set to zero or taken out before weights are quantized.
     pub prune: Option<Prune>,
 }
 
@@ -114,7 +114,7 @@ pub enum Rounding {
     Adaptive,
 }
 
-/// What is set to zero.
+/// What is set to zero, or taken out of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prune {
@@ -127,6 +127,6 @@ pub enum Prune {
         /// Weights of a group.
         group: u8,
     },
-    /// This part of each layer's output channels, the weakest first.
+    /// This part of the channels between layers is taken out, those that cost least first.
     Channels(f32),
 }

@@ -1,9 +1,10 @@
 //! Doing a recorded quantization again.
 
+use super::form::{self, Form};
 use super::prove::{BudgetError, Judge, SetRecord, Sets, Trial, decibels, judge};
 use super::record::{Proof, Record};
 use super::run::Model;
-use super::{Observe, apply, calibrate, layers};
+use super::{Observe, Prune, apply, layers};
 use crate::error::Error;
 use crate::units::hex;
 use pannier_bundle::Code;
@@ -28,27 +29,36 @@ pub struct Repeated {
 /// [`BudgetError::Data`]: the recipe needs the cases that it was calibrated with. [`Error::Mismatch`]: they are others. Those
 /// of applying and running.
 pub fn repeat(program: &Program, model: Model<'_>, recorded: &Record, sets: &Sets) -> Result<Repeated, Error> {
-    let layers = layers(&program.graph);
+    let original = program;
     let trial = Trial::new(model.inputs, model.outputs, model.limits);
-    let observe = Observe::of(&recorded.recipe);
-    let mut calibration = None;
-    if observe != Observe::NOTHING {
+    let recipe = &recorded.recipe;
+    // Ranges say how much of them moves into weights.
+    let before = Observe { ranges: recipe.smooth.is_some(), ..Observe::NOTHING };
+    let mut inputs = Vec::new();
+    let prunes = matches!(recipe.prune, Some(Prune::Channels(_))) && recorded.tuning.is_some();
+    if Observe::of(recipe) != Observe::NOTHING || before != Observe::NOTHING || prunes {
         if sets.is_empty() {
             let flag =
                 if recorded.tuning.as_ref().is_some_and(|set| set.is_half) { "--evaluate" } else { "--calibrate" };
             return Err(BudgetError::Data { what: "--rebuild of a model that was calibrated", flag }.into());
         }
         check("tuning", recorded.tuning.as_ref(), &sets.record(&sets.tuning))?;
-        let (inputs, _) = trial.runs(program, &sets.tuning.cases)?;
-        calibration = Some(calibrate::collect(program, &layers, &inputs, observe, &mut |_, _| ())?);
+        inputs = trial.runs(program, &sets.tuning.cases)?.0;
     }
-    let applied = apply(program, &layers, &recorded.recipe, calibration.as_ref(), &mut |_, _| ())?;
+    let (program, _) = form::reduced(program, recipe.prune, &inputs, &mut |_, _| ())?;
+    let (program, layers) = (&program, layers(&program.graph));
+    let form = Form::observed(program, &layers, &inputs, before, &mut |_, _| ())?;
+    let form = match form.rewritten(&layers, recipe, &inputs, &mut |_, _| ())? {
+        Some(rewritten) => rewritten,
+        None => Form::observed(program, &layers, &inputs, Observe::of(recipe), &mut |_, _| ())?,
+    };
+    let applied = apply(&form.program, &layers, recipe, form.calibration.as_deref(), &mut |_, _| ())?;
     let mut record = Record { tensors: applied.tensors, ..recorded.clone() };
     let mut differences = Vec::new();
     if let Some(proof) = recorded.proof.as_ref().filter(|_| !sets.held_out.cases.is_empty()) {
         check("held-out", recorded.held_out.as_ref(), &sets.record(&sets.held_out))?;
         let cases = &sets.held_out.cases;
-        let original = trial.answers(program, cases)?;
+        let original = trial.answers(original, cases)?;
         let compared = Judge::new(Some(proof.metric), model.outputs, model.labels, cases, original)?;
         let score = compared.score(&trial.answers(&applied.program, cases)?)?;
         let verdict = judge(&score.outcome, proof.verdict.budget, proof.verdict.mode);

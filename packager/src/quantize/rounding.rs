@@ -190,7 +190,7 @@ impl Metric {
 }
 
 /// `R` with `R^T R = H`, `H` taken in the reverse of an order; `None` where it is not positive definite.
-fn cholesky(products: &[f64], order: &[usize], width: usize) -> Option<Vec<f64>> {
+pub(super) fn cholesky(products: &[f64], order: &[usize], width: usize) -> Option<Vec<f64>> {
     let reversed: Vec<usize> = order.iter().rev().copied().collect();
     let mut factor: Vec<f64> =
         reversed.iter().flat_map(|row| reversed.iter().map(move |column| products[row * width + column])).collect();

@@ -1,16 +1,17 @@
 //! From a program and what the user wants to a quantized program with its proof.
 
+use super::form::{self, Form, Forms};
 use super::prove::{BudgetError, GateMode, Judge, Metric, Sets, Trial, decibels, judge, paired_loss_upper};
 use super::record::{LayerRecord, Proof, Record};
 use super::search::{Found, Search};
 use super::settings::{Scheme, Settings};
-use super::{Calibration, Layer, Observe, QuantizeError, calibrate, is_quantized, layers};
+use super::{Layer, Observe, Prune, QuantizeError, is_quantized, layers};
 use crate::build::RunLimits;
 use crate::error::Error;
 use crate::suggest;
 use crate::units;
 use pannier_bundle::manifest::Port;
-use pannier_engine::{Program, Tensor};
+use pannier_engine::Program;
 
 /// A step of a quantization that may take a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +77,7 @@ pub fn quantize(
     if let Some(place) = is_quantized(&program.graph) {
         return Err(QuantizeError::AlreadyQuantized { place }.into());
     }
-    let layers = layers(&program.graph);
-    let eligible = eligible(&layers, settings)?;
+    eligible(&layers(&program.graph), settings)?;
     check_data(settings, sets)?;
     let trial = Trial::new(model.inputs, model.outputs, model.limits);
     let mut warnings = warnings(sets);
@@ -92,19 +92,28 @@ pub fn quantize(
     let held_out_answers = trial.answers(program, &sets.held_out.cases)?;
     let held_out = judge_of(settings.metric, &sets.held_out.cases, held_out_answers)?;
     check_provable(&held_out, settings)?;
-    let calibration = calibration(program, &layers, &inputs, progress)?;
+    let mut report = |done, total| progress(Stage::Calibrate, done, total);
+    let (program, removed) = form::reduced(program, settings.prune, &inputs, &mut report)?;
+    warnings.extend(removed.map(|[channels, of]| match of {
+        0 => "no channel can be taken out: whoever makes or reads them does so in a way that is not known".to_owned(),
+        _ => format!("{channels} of the {of} channels that can be taken out are gone"),
+    }));
+    let layers = layers(&program.graph);
+    let eligible = eligible(&layers, settings)?;
+    let original = Form::observed(&program, &layers, &inputs, observed(settings), &mut report)?;
 
     let mut search = Search {
-        program,
+        original,
+        forms: Forms::default(),
         layers: &layers,
         eligible,
         settings,
         trial: &trial,
         cases: &sets.tuning.cases,
+        inputs: &inputs,
         judge: &tuning,
         probe_cases,
         probe: &probe,
-        calibration: calibration.as_ref(),
         steps: Vec::new(),
         times: Vec::new(),
         progress,
@@ -232,17 +241,12 @@ fn warnings(sets: &Sets) -> Vec<String> {
     warnings
 }
 
-fn calibration(
-    program: &Program,
-    layers: &[Layer],
-    inputs: &[Vec<Tensor>],
-    progress: &mut dyn FnMut(Stage, u64, u64),
-) -> Result<Option<Calibration>, Error> {
-    if inputs.is_empty() {
-        return Ok(None);
+/// What has to be seen of the program. Halves are fine enough as they are, unless others are to stand in for what is pruned.
+fn observed(settings: &Settings) -> Observe {
+    match (settings.scheme, settings.prune) {
+        (Scheme::Fp16, None | Some(Prune::Channels(_))) => Observe::NOTHING,
+        _ => Observe::ALL,
     }
-    let mut report = |done, total| progress(Stage::Calibrate, done, total);
-    Ok(Some(calibrate::collect(program, layers, inputs, Observe::ALL, &mut report)?))
 }
 
 /// Looks at the held-out set.

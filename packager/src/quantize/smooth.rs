@@ -1,6 +1,6 @@
 //! SmoothQuant (Xiao et al. 2023, arXiv:2211.10438): part of the range of activations moves into the weights of the matrix products
 //! that read them. Feature `j` is divided by `s_j = max|x_j|^a / max|w_j|^(1 - a)`, in the scale and shift of the layer
-//! normalisation before, and the weights of `j` are multiplied with it. With `a` of 1, all of the range has moved.
+//! normalisation before, or of whatever else ends in a product and a sum with constants, and the weights of `j` are multiplied with it. With `a` of 1, all of the range has moved.
 //!
 //! Factors are powers of two: not even the last digit of an answer changes.
 
@@ -8,7 +8,7 @@ use super::equalize::largest;
 use super::error::QuantizeError;
 use super::prepare::{Floats, power_of_two};
 use super::{Calibration, Layer};
-use pannier_graph::ValueId;
+use pannier_graph::{Node, ValueId};
 use std::collections::BTreeMap;
 
 pub(super) fn smooth(
@@ -49,10 +49,27 @@ pub(super) fn smooth(
     Ok(())
 }
 
-/// Scale and shift of the layer normalisation that makes a value, if only so many readers read it.
+/// Scale and shift of the layer normalisation that makes a value, if only so many readers read it. Written out, it ends in a
+/// product and a sum with constants.
 fn normalised(floats: &Floats<'_>, value: ValueId, readers: usize) -> Option<Vec<ValueId>> {
-    let (_, node) = floats.maker(value).filter(|(_, node)| node.op == "LayerNormalization")?;
-    let constants: Vec<ValueId> = node.inputs.get(1..)?.iter().copied().flatten().collect();
+    let (_, node) = floats.maker(value)?;
+    let constants: Vec<ValueId> = match node.op.as_str() {
+        "LayerNormalization" => node.inputs.get(1..)?.iter().copied().flatten().collect(),
+        "Add" => {
+            let [product, shift] = with_constant(floats, node)?;
+            let (_, node) = floats.maker(product).filter(|(_, node)| node.op == "Mul" && floats.is_single(product))?;
+            let [_, scale] = with_constant(floats, node)?;
+            vec![scale, shift]
+        }
+        _ => return None,
+    };
     let own = !constants.is_empty() && constants.iter().all(|constant| floats.is_own(*constant));
     (own && floats.uses_of(value) == readers).then_some(constants)
+}
+
+/// The operands of a node, of which the second is a constant along the last axis.
+fn with_constant(floats: &Floats<'_>, node: &Node) -> Option<[ValueId; 2]> {
+    let [Some(a), Some(b)] = node.inputs.as_slice() else { return None };
+    let is_constant = |value: ValueId| floats.numbers(value).is_ok_and(|numbers| numbers.shape.len() == 1);
+    [[*a, *b], [*b, *a]].into_iter().find(|[_, constant]| is_constant(*constant))
 }

@@ -15,6 +15,8 @@ folder, shape, models = pathlib.Path(sys.argv[1]), [int(size) for size in sys.ar
 cases = np.fromfile(folder / "inputs", np.float32).reshape([-1] + shape)
 options = ort.SessionOptions()
 options.intra_op_num_threads = 1
+# Its optimiser computes integers in another way: with it and without, its own answers agree to no more than 38 to 46 dB.
+options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 for name in models:
     path = folder / name
     onnx.checker.check_model(onnx.load(path), full_check=True)

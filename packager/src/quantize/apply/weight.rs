@@ -37,7 +37,7 @@ pub(super) fn round(
     let importance: Vec<Vec<f64>> =
         metrics.iter().map(|metric| metric.as_ref().map(Metric::diagonal).unwrap_or_default()).collect();
     let importance = |row: usize| importance.get(row / per_group).map(Vec::as_slice).unwrap_or_default();
-    let zero = recipe.prune.map(|prune| {
+    let zero = recipe.prune.and_then(|prune| {
         let of = |index: usize| importance(index / width).get(index % width).copied().unwrap_or(1.0);
         prune::mask(rows, prune, of)
     });

@@ -82,14 +82,22 @@ impl Moments {
     /// Off the diagonal it is shrunk by `rows / (rows + width)` (as Ledoit and Wolf 2004 shrink covariances): a few inputs look
     /// correlated by chance, and weights rounded for those inputs would be wrong for all others.
     pub(in crate::quantize) fn products(&self, group: usize) -> Option<Vec<f64>> {
+        let rows = self.rows as f64;
+        self.scaled_products(group, rows / (rows + self.width as f64))
+    }
+
+    /// The same as it was seen, and how many times fewer vectors there were than they are long.
+    pub(in crate::quantize) fn seen_products(&self, group: usize) -> Option<(Vec<f64>, f64)> {
+        Some((self.scaled_products(group, 1.0)?, self.width as f64 / self.rows as f64))
+    }
+
+    fn scaled_products(&self, group: usize, kept: f64) -> Option<Vec<f64>> {
         let area = self.width * self.width;
         let upper = self.products.get(group * area..(group + 1) * area).filter(|_| self.rows > 0 && area > 0)?;
         let at = |row: usize, column: usize| upper.get(row.min(column) * self.width + row.max(column));
-        let rows = self.rows as f64;
-        let kept = rows / (rows + self.width as f64);
         let entry = |index: usize| {
             let (row, column) = (index / self.width, index % self.width);
-            let mean = at(row, column).copied().unwrap_or_default() / rows;
+            let mean = at(row, column).copied().unwrap_or_default() / self.rows as f64;
             if row == column { mean } else { mean * kept }
         };
         Some((0..area).map(entry).collect())

@@ -24,6 +24,11 @@ impl<'a> Trial<'a> {
         Trial { engines: Options::deterministic().engines, inputs, outputs, limits }
     }
 
+    /// The same with engines as sessions take them by default: for timing, and nothing else.
+    pub fn as_sessions_run(&self) -> Trial<'a> {
+        Trial { engines: Options::default().engines, ..*self }
+    }
+
     /// The answers to each case, in the order of the cases.
     ///
     /// Cases that hold all inputs are independent and run on all processors. Where one lacks a state, they run one after

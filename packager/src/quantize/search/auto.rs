@@ -1,10 +1,11 @@
 //! The largest noise whose loss is well within the budget, and the fewest bytes for it.
 
 use super::allocate::{Grain, Sensitivity, allocate};
-use super::{Found, SHARE_OF_BUDGET, Search, Tried, ladder, latency, sensitivity, steering_loss};
+use super::{Found, KindTime, SHARE_OF_BUDGET, Search, Tried, ladder, latency, sensitivity, steering_loss};
 use crate::error::Error;
+use crate::quantize::prove::BudgetError;
 use crate::quantize::settings::Objective;
-use crate::quantize::{Activations, LayerScheme, Recipe, Stage};
+use crate::quantize::{Activations, Layer, LayerScheme, Recipe, Stage};
 
 /// The noisiest that is tried, in decibels of signal to noise: below, answers have little to do with the original's.
 const LEAST_DB: u32 = 6;
@@ -17,13 +18,18 @@ const TIGHTEN_DB: f64 = 3.0;
 /// Most that the noise is lowered for what is seldom and was not seen among few cases: the gate, which looks again after a
 /// failure, does the rest.
 const CAUTION_DB: f64 = 3.0;
+/// Why nothing is quantized where only time counts.
+const NOT_FASTER: &str = "no layer is faster with integers on this machine";
 
 /// Searches.
 ///
 /// # Errors
 /// As [`Search::run`].
 pub(super) fn search(search: &mut Search<'_>) -> Result<Found, Error> {
-    let known = Known::measure(search)?;
+    let mut known = Known::measure(search)?;
+    if search.settings.objective == Objective::Latency && !known.has_integers() {
+        return Err(BudgetError::NoLayers { reason: NOT_FASTER }.into());
+    }
     let start = recipe(search, &known, LADDER_DB, &Recipe::uniform(search.layers.len(), LayerScheme::Float));
     let base = ladder::climb(search, start)?;
 
@@ -60,7 +66,40 @@ pub(super) fn search(search: &mut Search<'_>) -> Result<Found, Error> {
         cautious = Some(decibels + TIGHTEN_DB).filter(|decibels| *decibels < f64::from(MOST_DB));
     }
     (search.progress)(Stage::Search, total, total);
+    confirmed(search, &mut known, found)
+}
+
+/// The recipe if it is faster as a whole than the original, where time counts. If not, the half of the integer layers with the
+/// smallest gain goes, until it is.
+fn confirmed(search: &mut Search<'_>, known: &mut Known, mut found: Found) -> Result<Found, Error> {
+    let decibels = found.target_db.unwrap_or(f64::from(MOST_DB));
+    while search.settings.objective != Objective::Size {
+        let integers = integers_of(&found.recipe);
+        if !integers.contains(&true) {
+            break;
+        }
+        let time = latency::of_recipe(search, &found, &integers)?;
+        let is_faster = time.is_faster();
+        search.times.push(time);
+        if is_faster {
+            return Ok(found);
+        }
+        known.forget_half();
+        found = self::found(attempt(search, known, decibels, &found.recipe)?, known, decibels);
+        if !is_quantized(&found.recipe) {
+            return Err(BudgetError::NoLayers { reason: NOT_FASTER }.into());
+        }
+    }
     Ok(found)
+}
+
+/// Which layers of a recipe compute with integers.
+fn integers_of(recipe: &Recipe) -> Vec<bool> {
+    let integer = |scheme: &LayerScheme| match scheme {
+        LayerScheme::Int8 { activations, .. } => *activations != Activations::Float,
+        _ => false,
+    };
+    recipe.layers.iter().map(integer).collect()
 }
 
 /// Less noise than what just sufficed, where few cases were counted: none of 60 may differ, and still one of 100 would.
@@ -83,7 +122,7 @@ fn caution(search: &Search<'_>, sufficed: f64, flipped: Option<(u32, f64)>) -> O
 /// As [`Search::run`].
 pub(super) fn tighten(search: &mut Search<'_>, missed: &Found) -> Result<Option<Found>, Error> {
     let (Some(sensitivities), Some(decibels)) = (&missed.sensitivities, missed.target_db) else { return Ok(None) };
-    let known = Known { sensitivities: sensitivities.clone(), integers: missed.integers.clone() };
+    let known = Known { sensitivities: sensitivities.clone(), integers: missed.integers.clone(), shares: Vec::new() };
     let decibels = decibels + TIGHTEN_DB;
     let tried = attempt(search, &known, decibels, &missed.recipe)?;
     Ok(is_quantized(&tried.recipe).then(|| found(tried, &known, decibels)))
@@ -95,21 +134,37 @@ struct Known {
     sensitivities: Vec<Option<Sensitivity>>,
     /// Noise of 8-bit activations; `None` for a layer that is no faster with integers.
     integers: Vec<Option<f64>>,
+    /// Of such a layer, the time of a run with all of its kind as integers, as a share of the original's.
+    shares: Vec<f64>,
 }
 
 impl Known {
     fn measure(search: &mut Search<'_>) -> Result<Known, Error> {
         let sensitivities = sensitivity::measure(search)?;
-        let mut integers = vec![None; search.layers.len()];
+        let (mut integers, mut shares) = (vec![None; search.layers.len()], Vec::new());
         if search.settings.objective != Objective::Size {
             let (times, faster) = latency::measure(search)?;
-            search.times = times;
             let noises = sensitivity::measure_activations(search, &sensitivities, Activations::Static)?;
             for (slot, (noise, faster)) in integers.iter_mut().zip(noises.into_iter().zip(faster)) {
                 *slot = faster.then_some(noise);
             }
+            shares = search.layers.iter().map(|layer| share(&times, layer)).collect();
+            search.times = times;
         }
-        Ok(Known { sensitivities, integers })
+        Ok(Known { sensitivities, integers, shares })
+    }
+
+    fn has_integers(&self) -> bool {
+        self.integers.iter().any(Option::is_some)
+    }
+
+    /// Leaves the half of the layers with integers in binary32 that gained least by them, rounded up.
+    fn forget_half(&mut self) {
+        let share = |index: &usize| self.shares.get(*index).copied().unwrap_or(1.0);
+        let mut order: Vec<usize> = (0..self.integers.len()).filter(|index| self.integers[*index].is_some()).collect();
+        order.sort_by(|a, b| share(b).total_cmp(&share(a)).then(a.cmp(b)));
+        let count = order.len().div_ceil(2);
+        order.into_iter().take(count).for_each(|index| self.integers[index] = None);
     }
 
     /// The layers that compute with integers where activations may make so much noise in all, and what they make: those with the
@@ -127,6 +182,12 @@ impl Known {
         }
         (chosen, sum)
     }
+}
+
+/// What the kind of a layer gained by integers.
+fn share(times: &[KindTime], layer: &Layer) -> f64 {
+    let time = times.iter().find(|time| time.op == layer.op && time.elements == layer.elements);
+    time.map_or(1.0, |time| time.integer_ns as f64 / time.float_ns.max(1) as f64)
 }
 
 fn attempt(search: &mut Search<'_>, known: &Known, decibels: f64, base: &Recipe) -> Result<Tried, Error> {

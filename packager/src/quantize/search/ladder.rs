@@ -19,17 +19,26 @@ const OF_ACTIVATIONS: &[Change] = &[
     |recipe| recipe.range = RangeEstimator::Mse,
 ];
 
+/// Rewrites in binary32 before anything is quantized. Each takes a calibration of its own, and most programs have no place for
+/// them: so they come last, and are tried where they change something.
+const OF_PROGRAMS: &[Change] = &[
+    |recipe| recipe.equalize = true,
+    |recipe| recipe.smooth = Some(0.5),
+    |recipe| recipe.smooth = Some(0.75),
+    |recipe| recipe.smooth = Some(0.25),
+];
+
 /// The recipe with everything that lowers its noise.
 ///
 /// # Errors
 /// Those of applying and running.
 pub(super) fn climb(search: &mut Search<'_>, mut best: Recipe) -> Result<Recipe, Error> {
-    if search.calibration.is_none() {
+    if search.original.calibration.is_none() {
         return Ok(best);
     }
     let is_static = |scheme: &LayerScheme| matches!(scheme, LayerScheme::Int8 { activations: Activations::Static, .. });
     let of_activations = if best.layers.iter().any(is_static) { OF_ACTIVATIONS } else { &[] };
-    let changes: Vec<&Change> = of_activations.iter().chain(OF_WEIGHTS).collect();
+    let changes: Vec<&Change> = of_activations.iter().chain(OF_WEIGHTS).chain(OF_PROGRAMS).collect();
     let total = changes.len() as u64 + 1;
     (search.progress)(Stage::Ladder, 0, total);
     let mut least = search.noise_of(&best)?;
@@ -37,6 +46,10 @@ pub(super) fn climb(search: &mut Search<'_>, mut best: Recipe) -> Result<Recipe,
         (search.progress)(Stage::Ladder, index as u64 + 1, total);
         let mut changed = best.clone();
         change(&mut changed);
+        let rewrites = (changed.equalize, changed.smooth) != (best.equalize, best.smooth);
+        if rewrites && search.form(&changed)?.is_none() {
+            continue;
+        }
         let noise = search.noise_of(&changed)?;
         if noise < least * WORTH {
             (least, best) = (noise, changed);

@@ -4,7 +4,8 @@
 //!
 //! 1. `sensitivity`: the noise that each layer makes at the outputs when it alone is quantized; where time counts, also its
 //!    activations, and `latency`: which layers are faster with integers.
-//! 2. `ladder`: what helps all layers (adaptive rounding, bias correction, range estimators) is kept where it lowers the noise.
+//! 2. `ladder`: what helps all layers (range estimators, adaptive rounding, bias correction, scaling channels between layers) is
+//!    kept where it lowers the noise.
 //! 3. `allocate`: for a given noise, how finely each layer is quantized; closed form.
 //! 4. `auto`: halving finds the largest noise whose loss is well within the budget. `fixed` keeps the scheme that was asked for
 //!    and takes back the layers that cost most, as few as will do.
@@ -20,14 +21,15 @@ mod latency;
 mod sensitivity;
 mod size;
 
+use super::form::{Form, Forms};
 use super::prove::{BudgetError, Judge, Outcome, Score, Trial, decibels};
 use super::settings::{Scheme, Settings};
-use super::{Applied, Calibration, Layer, QuantizeError, Recipe, Stage, apply};
+use super::{Applied, Layer, QuantizeError, Recipe, Stage, apply};
 use crate::content::Case;
 use crate::error::Error;
 use allocate::Sensitivity;
 pub use latency::KindTime;
-use pannier_engine::Program;
+use pannier_engine::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Part of the budget that the loss on the tuning set may take: the recipe is chosen there, and looks better than it is.
@@ -50,8 +52,10 @@ pub struct Step {
 
 /// What the search has to work with.
 pub struct Search<'a> {
-    /// The original.
-    pub program: &'a Program,
+    /// The original, and what was observed of it.
+    pub(super) original: Form,
+    /// What it was rewritten to.
+    pub(super) forms: Forms,
     /// Its layers.
     pub layers: &'a [Layer],
     /// Which of them may be quantized.
@@ -62,14 +66,14 @@ pub struct Search<'a> {
     pub trial: &'a Trial<'a>,
     /// The tuning set.
     pub cases: &'a [Case],
+    /// Its inputs, in the graph's order.
+    pub inputs: &'a [Vec<Tensor>],
     /// Compares answers to the tuning set with the original's.
     pub judge: &'a Judge<'a>,
     /// A few cases of the tuning set, for measuring layer by layer.
     pub probe_cases: Vec<Case>,
     /// Compares answers to those.
     pub probe: &'a Judge<'a>,
-    /// What was observed of the original.
-    pub calibration: Option<&'a Calibration>,
     /// What was tried.
     pub steps: Vec<Step>,
     /// Times that decided which layers compute with integers.
@@ -158,7 +162,7 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// Those of applying and running.
-    fn noise_of(&self, recipe: &Recipe) -> Result<f64, Error> {
+    fn noise_of(&mut self, recipe: &Recipe) -> Result<f64, Error> {
         let applied = self.apply(recipe)?;
         let answers = self.trial.answers(&applied.program, &self.probe_cases)?;
         Ok(self.probe.score(&answers)?.noise)
@@ -179,8 +183,16 @@ impl<'a> Search<'a> {
         Ok(Tried { recipe, applied, score })
     }
 
-    fn apply(&self, recipe: &Recipe) -> Result<Applied, QuantizeError> {
-        apply(self.program, self.layers, recipe, self.calibration, &mut |_, _| ())
+    fn apply(&mut self, recipe: &Recipe) -> Result<Applied, QuantizeError> {
+        let form = self.form(recipe)?;
+        let form = form.as_ref().unwrap_or(&self.original);
+        apply(&form.program, self.layers, recipe, form.calibration.as_deref(), &mut |_, _| ())
+    }
+
+    /// What a recipe is applied to, if that is not the original.
+    fn form(&mut self, recipe: &Recipe) -> Result<Option<Form>, QuantizeError> {
+        let mut report = |done, total| (self.progress)(Stage::Calibrate, done, total);
+        self.forms.of(&self.original, self.layers, recipe, self.inputs, &mut report)
     }
 
     /// Whether what is lost on the tuning set leaves room for what is lost elsewhere.

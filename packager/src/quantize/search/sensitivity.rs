@@ -29,19 +29,21 @@ pub(super) fn measure(search: &mut Search<'_>) -> Result<Vec<Option<Sensitivity>
     Ok(found)
 }
 
-fn of_layer(search: &Search<'_>, index: usize) -> Result<Sensitivity, Error> {
+fn of_layer(search: &mut Search<'_>, index: usize) -> Result<Sensitivity, Error> {
     let elements = search.layers[index].elements;
     let mut unit_noise = 0.0;
     for levels in [PROBE_LEVELS, 127] {
         let scheme = LayerScheme::Int8 { activations: Activations::Float, levels, symmetric: true };
-        let noise = search.noise_of(&alone(search, index, scheme))?;
+        let recipe = alone(search, index, scheme);
+        let noise = search.noise_of(&recipe)?;
         unit_noise = noise * f64::from(levels) * f64::from(levels);
         if noise <= LINEAR_UP_TO {
             return Ok(Sensitivity { elements, unit_noise });
         }
     }
     // Not even the finest codes do. What binary16 makes of it decides between that and leaving it alone.
-    let half = search.noise_of(&alone(search, index, LayerScheme::Fp16))?;
+    let recipe = alone(search, index, LayerScheme::Fp16);
+    let half = search.noise_of(&recipe)?;
     let unit_noise = if half <= LINEAR_UP_TO { unit_noise } else { f64::INFINITY };
     Ok(Sensitivity { elements, unit_noise })
 }
@@ -64,7 +66,8 @@ pub(super) fn measure_activations(
             continue;
         };
         let scheme = LayerScheme::Int8 { activations, levels: 127, symmetric: true };
-        let noise = search.noise_of(&alone(search, index, scheme))?;
+        let recipe = alone(search, index, scheme);
+        let noise = search.noise_of(&recipe)?;
         found[index] = (noise - weight.unit_noise / (127.0 * 127.0)).max(0.0);
     }
     (search.progress)(Stage::Activations, total, total);

@@ -84,9 +84,32 @@ fn settings(scheme: Scheme, max_loss: f64) -> Settings {
 
 /// Runs a quantization with the ports of [`fragile`].
 fn run(settings: &Settings, sets: &Sets) -> Result<Quantized, Error> {
+    run_on(&fragile(), settings, sets)
+}
+
+fn run_on(program: &Program, settings: &Settings, sets: &Sets) -> Result<Quantized, Error> {
     let (inputs, outputs) = ([port("x", Content::Tensor)], [port("y", Content::Tensor)]);
     let model = Model { inputs: &inputs, outputs: &outputs, labels: &[], limits: RunLimits::GIVEN };
-    quantize(&fragile(), model, settings, sets, &mut |_, _, _| ())
+    quantize(program, model, settings, sets, &mut |_, _, _| ())
+}
+
+/// A product of features of which one is a hundred times as strong as the others, as the end of a layer normalisation makes them,
+/// with weights of it that are a hundredth.
+fn with_an_outlier() -> Program {
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[Dim::Fixed(1), Dim::Fixed(WIDTH as u64)]);
+    let mut scale = vec![1.0; WIDTH];
+    scale[6] = 100.0;
+    let scale = builder.weight("scale", &Tensor::from_slice([WIDTH], &scale).unwrap());
+    let shift = builder.weight("shift", &Tensor::from_slice([WIDTH], &numbers(3, WIDTH)).unwrap());
+    let y = builder.node("Mul", &[x, scale]);
+    let y = builder.node("Add", &[y, shift]);
+    let mut weights = numbers(4, WIDTH * WIDTH);
+    weights[6 * WIDTH..7 * WIDTH].iter_mut().for_each(|weight| *weight *= 0.01);
+    let weights = builder.weight("w", &Tensor::from_slice([WIDTH, WIDTH], &weights).unwrap());
+    let y = builder.node("MatMul", &[y, weights]);
+    builder.output("y", y);
+    builder.build()
 }
 
 fn is_integer(scheme: &LayerScheme) -> bool {
@@ -146,6 +169,49 @@ fn what_was_recorded_can_be_done_again() {
     let others = Sets { tuning: set(1000, 31), ..sets };
     if Observe::of(&read.recipe) != Observe::NOTHING {
         assert!(matches!(repeat(&fragile(), model, &read, &others), Err(Error::Mismatch { .. })));
+    }
+}
+
+#[test]
+fn what_was_rewritten_before_can_be_done_again() {
+    let (inputs, outputs) = ([port("x", Content::Tensor)], [port("y", Content::Tensor)]);
+    let model = Model { inputs: &inputs, outputs: &outputs, labels: &[], limits: RunLimits::GIVEN };
+    let fewer = Settings { prune: Some(Prune::Channels(0.1)), ..settings(Scheme::Q8Static, 0.9) };
+    let made = run(&fewer, &sets()).unwrap();
+    let gone = made.warnings.iter().any(|warning| warning == "12 of the 128 channels that can be taken out are gone");
+    assert!(gone, "{:?}", made.warnings);
+    let again = repeat(&fragile(), model, &made.record, &sets()).unwrap();
+    assert_eq!((again.record, &*again.program.graph), (made.record.clone(), &*made.program.graph));
+    let elements: Vec<u64> = made.record.layers.iter().map(|layer| layer.elements).collect();
+    assert_eq!(elements, [64 * 58, 58 * 58, 58 * 64]);
+}
+
+#[test]
+fn outliers_move_into_weights_where_that_helps() {
+    let (inputs, outputs) = ([port("x", Content::Tensor)], [port("y", Content::Tensor)]);
+    let model = Model { inputs: &inputs, outputs: &outputs, labels: &[], limits: RunLimits::GIVEN };
+    let program = with_an_outlier();
+    let made = run_on(&program, &settings(Scheme::Q8Static, 0.9), &sets()).unwrap();
+    assert!(made.record.recipe.smooth.is_some(), "{:?}", made.record.recipe);
+    let again = repeat(&program, model, &made.record, &sets()).unwrap();
+    assert_eq!((again.record, &*again.program.graph), (made.record, &*made.program.graph));
+    // There is nothing of the kind in the other model.
+    let made = run(&settings(Scheme::Q8, 0.9), &sets()).unwrap();
+    assert_eq!(made.record.recipe.smooth, None);
+}
+
+#[test]
+fn what_is_chosen_for_its_time_was_faster_as_a_whole() {
+    let fast = Settings { objective: Objective::Latency, ..settings(Scheme::Auto, 0.5) };
+    match run(&fast, &sets()) {
+        Ok(made) => {
+            let last = made.record.times.last().unwrap();
+            assert_eq!(last.op, "*");
+            assert!(last.integer_ns < last.float_ns && last.layers > 0, "{last:?}");
+        }
+        // On a machine where nothing is.
+        Err(Error::Budget(BudgetError::NoLayers { reason })) => assert!(reason.contains("faster"), "{reason}"),
+        Err(other) => panic!("{other}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod breakers;
 mod calibration;
+mod channels;
 mod closed_forms;
 mod forms;
 mod prepare;
