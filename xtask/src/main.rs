@@ -32,7 +32,7 @@ cargo xtask VERB
        --port N           where the page is served (default: a port that is free)
        --open             open it in a browser
   test                 the fast tier: format, lints, docs, tests, generated documents
-  test --all           the same, then slow tests, fuzz targets, no_std and wasm32 checks
+  test --all           the same, then slow tests, fuzz targets, emulated Arm, no_std and wasm32 checks
        --fuzz-seconds N   how long each fuzz target runs (default 30)
   ci                   what a build server runs: `test` with the lock file frozen, then the no_std and wasm32 checks
   bench                compare with others on this machine; rewrites the tables in README.md and docs/quantization.md
@@ -49,7 +49,7 @@ cargo xtask VERB
   models               fetch the five models, their inputs and ONNX Runtime's answers
        --download         even where a shared copy is at hand
   setup                everything a fresh Debian-like machine lacks
-       --only PART        python, wasm, browser, fuzz or wasmtime
+       --only PART        python, wasm, browser, fuzz, wasmtime, victoria or arm
 ";
 
 fn main() -> ExitCode {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
-use crate::setup::{fuzz, python, tool, victoria, wasm};
+use crate::setup::{arm, fuzz, python, tool, victoria, wasm};
 use crate::steps::Steps;
 use crate::{docs, guest, models, shell, site, tour, web};
 
@@ -29,6 +29,7 @@ pub fn run(all: Option<u32>) -> Result<()> {
         slow(&mut steps, tools.as_ref());
         fuzz_targets(&mut steps, seconds);
         sanitized(&mut steps);
+        emulated(&mut steps);
         portability(&mut steps);
     }
     steps.finish()
@@ -176,6 +177,21 @@ fn sanitized(steps: &mut Steps) {
         // compiled without them.
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
         command.env("CARGO_TARGET_DIR", environment::root().join("target/sanitized"));
+        shell::run(&mut command)
+    });
+}
+
+/// The tests of the kernels and of the executor on 64-bit Arm, emulated: NEON, with dot products and without.
+fn emulated(steps: &mut Steps) {
+    if !arm::is_installed() {
+        return steps.skip("kernels on emulated Arm", "no emulator or library: `cargo xtask setup --only arm`");
+    }
+    steps.step("kernels on emulated Arm", || {
+        let mut command = cargo();
+        command.args(["test", "--release", "--tests", "--target", arm::TARGET]);
+        command.args(["-p", "pannier-kernels", "-p", "pannier-executor"]).envs(arm::ENVIRONMENT);
+        // Every number that there is, which takes the emulator many minutes.
+        command.args(["--", "--skip", "functions_are_as_accurate_as_stated"]);
         shell::run(&mut command)
     });
 }

@@ -2,9 +2,11 @@
 //!
 //! The other verbs call only the parts they need.
 
+pub mod arm;
 pub mod browser;
 mod debian;
 pub mod fuzz;
+mod library;
 pub mod node;
 pub mod python;
 pub mod tool;
@@ -16,7 +18,7 @@ use anyhow::{Result, bail};
 use crate::steps::Steps;
 
 /// The parts, in the order in which they are set up.
-const PARTS: [&str; 6] = ["python", "wasm", "browser", "fuzz", "wasmtime", "victoria"];
+const PARTS: [&str; 7] = ["python", "wasm", "browser", "fuzz", "wasmtime", "victoria", "arm"];
 
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -37,6 +39,7 @@ fn ensure(part: &str) -> Result<()> {
         "browser" => browser::ensure().map(drop),
         "fuzz" => fuzz::ensure().map(drop),
         "victoria" => victoria::ensure().map(drop),
+        "arm" => arm::ensure(),
         _ => tool::WASMTIME.ensure().map(drop),
     }
 }
