@@ -98,7 +98,7 @@ fn run_on(program: &Program, settings: &Settings, sets: &Sets) -> Result<Quantiz
 fn with_an_outlier() -> Program {
     let mut builder = ProgramBuilder::new();
     let x = builder.input("x", DType::F32, &[Dim::Fixed(1), Dim::Fixed(WIDTH as u64)]);
-    let mut scale = vec![1.0; WIDTH];
+    let mut scale = vec![1.0_f32; WIDTH];
     scale[6] = 100.0;
     let scale = builder.weight("scale", &Tensor::from_slice([WIDTH], &scale).unwrap());
     let shift = builder.weight("shift", &Tensor::from_slice([WIDTH], &numbers(3, WIDTH)).unwrap());
