@@ -3,32 +3,9 @@
 use pannier_engine::{DType, Dim, Engine, ProgramBuilder, RunBudget, Tensor};
 use pannier_executor::Executor;
 use pannier_graph::Attribute;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "../../tests/support/counting.rs"]
+mod counting;
 
 /// Convolutions with all that goes with them, as many times over as is asked for.
 fn allocations(layers: usize) -> usize {
@@ -51,9 +28,9 @@ fn allocations(layers: usize) -> usize {
     let x = Tensor::zeros(DType::F32, [1, 8, 12, 12]).unwrap();
     let inputs = [x.view()];
     prepared.run(&inputs, &RunBudget::default()).unwrap();
-    let before = COUNT.get();
+    let before = counting::allocations();
     let outputs = prepared.run(&inputs, &RunBudget::default()).unwrap();
-    let count = COUNT.get() - before;
+    let count = counting::allocations() - before;
     drop(outputs);
     count
 }

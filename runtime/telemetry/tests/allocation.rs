@@ -3,36 +3,13 @@
 use pannier_bundle::Code;
 use pannier_engine::TensorView;
 use pannier_telemetry::{About, Recorder, Run};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 #[path = "../benches/support/manifest.rs"]
 mod manifest;
 
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "../../tests/support/counting.rs"]
+mod counting;
 
 #[test]
 fn recording_allocates_nothing_after_the_first_run() {
@@ -49,11 +26,11 @@ fn recording_allocates_nothing_after_the_first_run() {
         recorder.failed(&run, Code::Deadline);
     };
     record(0);
-    let before = COUNT.get();
+    let before = counting::allocations();
     (1..1000).for_each(&mut record);
-    assert_eq!(COUNT.get() - before, 0, "other classes and magnitudes every time");
+    assert_eq!(counting::allocations() - before, 0, "other classes and magnitudes every time");
     drop(recorder.close_window());
-    let before = COUNT.get();
+    let before = counting::allocations();
     (0..100).for_each(&mut record);
-    assert_eq!(COUNT.get() - before, 0, "in the window after");
+    assert_eq!(counting::allocations() - before, 0, "in the window after");
 }

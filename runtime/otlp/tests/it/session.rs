@@ -6,7 +6,7 @@ use pannier_bundle::{DType, Dim, Manifest};
 use pannier_engine::TensorView;
 use pannier_otlp::Config;
 use pannier_telemetry::otlp::Message;
-use pannier_telemetry::otlp::messages::{Data, ExportMetricsServiceRequest, Metric, Number};
+use pannier_telemetry::otlp::messages::{ExportMetricsServiceRequest, Metric};
 use pannier_telemetry::{About, Recorder, Run};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,28 +70,15 @@ fn metric<'p>(payload: &'p ExportMetricsServiceRequest, name: &str) -> &'p Metri
 
 /// How many runs a payload tells of; start of the session and end of the window, in nanoseconds since 1970.
 pub fn runs(payload: &ExportMetricsServiceRequest) -> (u64, u64, u64) {
-    match &metric(payload, "pannier.inference.duration").data {
-        Some(Data::ExponentialHistogram(histogram)) => {
-            let point = &histogram.data_points[0];
-            (point.count, point.start_time_unix_nano, point.time_unix_nano)
-        }
-        other => panic!("{other:?}"),
-    }
+    let histogram = metric(payload, "pannier.inference.duration").exponential_histogram.as_ref();
+    let point = &histogram.expect("it is one").data_points[0];
+    (point.count, point.start_time_unix_nano, point.time_unix_nano)
 }
 
 /// The value of a counter, all its points together.
 pub fn counter(payload: &ExportMetricsServiceRequest, name: &str) -> i64 {
-    match &metric(payload, name).data {
-        Some(Data::Sum(sum)) => sum
-            .data_points
-            .iter()
-            .map(|point| match point.value {
-                Some(Number::AsInt(value)) => value,
-                ref other => panic!("{other:?}"),
-            })
-            .sum(),
-        other => panic!("{other:?}"),
-    }
+    let sum = metric(payload, name).sum.as_ref().expect("it is one");
+    sum.data_points.iter().map(|point| point.as_int.expect("a count")).sum()
 }
 
 pub fn attribute(payload: &ExportMetricsServiceRequest, name: &str) -> Option<String> {

@@ -1,17 +1,18 @@
 //! Snapshots as OTLP metrics. The list of metrics is in `docs/telemetry.md`.
 
-pub mod messages;
 mod points;
 
 use crate::snapshot::{Snapshot, TensorSnapshot};
 use crate::tensor::{Violation, WindowSummary};
-use messages::{
+use pannier_otlp_messages::{
     ExportMetricsServiceRequest, InstrumentationScope, KeyValue, Metric, Resource, ResourceMetrics, ScopeMetrics,
 };
 use points::{Points, attribute};
 
+/// The messages that payloads are made of.
+pub use pannier_otlp_messages as messages;
 /// A payload, written as protobuf.
-pub use prost::Message;
+pub use pannier_otlp_messages::Message;
 
 /// What else is known where a payload is made.
 #[derive(Debug, Clone, Default, PartialEq)]

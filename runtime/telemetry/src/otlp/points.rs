@@ -1,11 +1,11 @@
 //! Data points of each kind, at one time.
 
-use super::messages::{
-    AnyValue, Buckets, CUMULATIVE, Data, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
-    HistogramDataPoint, KeyValue, Metric, Number, NumberDataPoint, Sum,
-};
 use crate::sketch::Sketch;
 use crate::tensor;
+use pannier_otlp_messages::{
+    AnyValue, Buckets, CUMULATIVE, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, KeyValue, Metric, NumberDataPoint, Sum,
+};
 
 /// The times of all points of a session.
 #[derive(Debug, Clone, Copy)]
@@ -15,18 +15,17 @@ pub(super) struct Points {
 }
 
 pub(super) fn attribute(key: &str, value: &str) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { string_value: Some(value.to_owned()) }) }
+    let value = AnyValue { string_value: Some(value.to_owned()), ..AnyValue::default() };
+    KeyValue { key: key.to_owned(), value: Some(value) }
 }
 
 /// A metric without points says nothing.
 pub(super) fn has_points(metric: &Metric) -> bool {
-    match &metric.data {
-        Some(Data::Gauge(gauge)) => !gauge.data_points.is_empty(),
-        Some(Data::Sum(sum)) => !sum.data_points.is_empty(),
-        Some(Data::Histogram(histogram)) => !histogram.data_points.is_empty(),
-        Some(Data::ExponentialHistogram(histogram)) => !histogram.data_points.is_empty(),
-        None => false,
-    }
+    let Metric { gauge, sum, histogram, exponential_histogram, .. } = metric;
+    gauge.as_ref().is_some_and(|it| !it.data_points.is_empty())
+        || sum.as_ref().is_some_and(|it| !it.data_points.is_empty())
+        || histogram.as_ref().is_some_and(|it| !it.data_points.is_empty())
+        || exponential_histogram.as_ref().is_some_and(|it| !it.data_points.is_empty())
 }
 
 impl Points {
@@ -39,12 +38,13 @@ impl Points {
     ) -> Metric {
         // A gauge describes the window: it has no start.
         let point = |(value, attributes)| NumberDataPoint {
-            start_time_unix_nano: 0,
             time_unix_nano: self.time_unix_ns,
-            value: Some(Number::AsDouble(value)),
+            as_double: Some(value),
             attributes,
+            ..NumberDataPoint::default()
         };
-        metric(name, unit, description, Data::Gauge(Gauge { data_points: values.into_iter().map(point).collect() }))
+        let gauge = Gauge { data_points: values.into_iter().map(point).collect() };
+        Metric { gauge: Some(gauge), ..metric(name, unit, description) }
     }
 
     pub(super) fn sum(
@@ -57,12 +57,13 @@ impl Points {
         let point = |(count, attributes)| NumberDataPoint {
             start_time_unix_nano: self.start_unix_ns,
             time_unix_nano: self.time_unix_ns,
-            value: Some(Number::AsInt(i64::try_from(count).unwrap_or(i64::MAX))),
+            as_int: Some(i64::try_from(count).unwrap_or(i64::MAX)),
             attributes,
+            ..NumberDataPoint::default()
         };
         let data_points = counts.into_iter().map(point).collect();
         let sum = Sum { data_points, aggregation_temporality: CUMULATIVE, is_monotonic: true };
-        metric(name, unit, description, Data::Sum(sum))
+        Metric { sum: Some(sum), ..metric(name, unit, description) }
     }
 
     pub(super) fn histograms<'h>(
@@ -82,10 +83,11 @@ impl Points {
             bucket_counts: histogram.counts.clone(),
             explicit_bounds: histogram.edges.clone(),
             attributes,
+            flags: 0,
         };
         let data_points = histograms.into_iter().map(point).collect();
         let histogram = Histogram { data_points, aggregation_temporality: CUMULATIVE };
-        metric(name, unit, description, Data::Histogram(histogram))
+        Metric { histogram: Some(histogram), ..metric(name, unit, description) }
     }
 
     /// Sketches of values of at least 0.
@@ -110,13 +112,14 @@ impl Points {
             }),
             min: sketch.min(),
             max: sketch.max(),
+            ..ExponentialHistogramDataPoint::default()
         };
         let data_points = sketches.into_iter().map(point).collect();
         let histogram = ExponentialHistogram { data_points, aggregation_temporality: CUMULATIVE };
-        metric(name, unit, description, Data::ExponentialHistogram(histogram))
+        Metric { exponential_histogram: Some(histogram), ..metric(name, unit, description) }
     }
 }
 
-fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
-    Metric { name: name.to_owned(), description: description.to_owned(), unit: unit.to_owned(), data: Some(data) }
+fn metric(name: &str, unit: &str, description: &str) -> Metric {
+    Metric { name: name.to_owned(), description: description.to_owned(), unit: unit.to_owned(), ..Metric::default() }
 }

@@ -1,7 +1,6 @@
 use super::*;
 use crate::recorder::tests::{about, manifest, run};
 use crate::{Recorder, Run};
-use messages::{Data, Number};
 use pannier_bundle::Code;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,13 +23,16 @@ fn export() -> Export {
 /// Name, unit and number of points of each metric.
 fn summary(request: &ExportMetricsServiceRequest) -> BTreeMap<&str, (&str, usize)> {
     let metrics = request.resource_metrics.iter().flat_map(|it| &it.scope_metrics).flat_map(|it| &it.metrics);
-    let points = |data: &Data| match data {
-        Data::Gauge(it) => it.data_points.len(),
-        Data::Sum(it) => it.data_points.len(),
-        Data::Histogram(it) => it.data_points.len(),
-        Data::ExponentialHistogram(it) => it.data_points.len(),
+    let points = |metric: &Metric| {
+        let numbers = [metric.gauge.as_ref().map(|it| &it.data_points), metric.sum.as_ref().map(|it| &it.data_points)];
+        let counts = numbers.map(|points| points.map(Vec::len)).into_iter();
+        let histogram = metric.histogram.as_ref().map(|it| it.data_points.len());
+        let exponential = metric.exponential_histogram.as_ref().map(|it| it.data_points.len());
+        let kinds: Vec<usize> = counts.chain([histogram, exponential]).flatten().collect();
+        assert_eq!(kinds.len(), 1, "{} is of one kind", metric.name);
+        kinds[0]
     };
-    metrics.map(|metric| (&*metric.name, (&*metric.unit, points(metric.data.as_ref().unwrap())))).collect()
+    metrics.map(|metric| (&*metric.name, (&*metric.unit, points(metric)))).collect()
 }
 
 #[test]
@@ -61,17 +63,17 @@ fn metrics_have_their_names_units_and_points() {
 fn sums_have_their_start_and_gauges_their_window() {
     let request = export().request();
     let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
-    let data = |name: &str| metrics.iter().find(|metric| metric.name == name).unwrap().data.clone().unwrap();
-    let Data::ExponentialHistogram(durations) = data("pannier.inference.duration") else { panic!() };
+    let of = |name: &str| metrics.iter().find(|metric| metric.name == name).unwrap().clone();
+    let durations = of("pannier.inference.duration").exponential_histogram.unwrap();
     let point = &durations.data_points[1];
     assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (100_000_000_000, 160_000_000_000));
     let attributes: Vec<_> =
         point.attributes.iter().map(|it| (&*it.key, it.value.clone().unwrap().string_value.unwrap())).collect();
     assert_eq!(attributes, [("pannier.engine", "executor".into()), ("error.type", "E_DEADLINE".into())]);
-    let Data::Gauge(age) = data("pannier.bundle.age") else { panic!() };
-    assert_eq!(age.data_points[0].value, Some(Number::AsDouble(60.0)));
+    let age = of("pannier.bundle.age").gauge.unwrap();
+    assert_eq!(age.data_points[0].as_double, Some(60.0));
     assert_eq!(age.data_points[0].start_time_unix_nano, 0);
-    let Data::Sum(failed) = data("pannier.telemetry.failed") else { panic!() };
+    let failed = of("pannier.telemetry.failed").sum.unwrap();
     assert_eq!((failed.data_points[0].start_time_unix_nano, failed.is_monotonic), (90_000_000_000, true));
 }
 

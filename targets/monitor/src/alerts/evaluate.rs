@@ -259,7 +259,7 @@ fn short(value: f64) -> String {
 fn of_ages(rule: &Rule, devices: &[Device], older_than_s: f64) -> Vec<Finding> {
     let mut oldest: BTreeMap<&Cohort, f64> = BTreeMap::new();
     for device in devices.iter().filter(|device| rule.filter.takes(&device.cohort)) {
-        let age_s = device.age_s.unwrap_or(0.0);
+        let age_s = device.newest.age_s.unwrap_or(0.0);
         oldest.entry(&device.cohort).and_modify(|oldest| *oldest = oldest.max(age_s)).or_insert(age_s);
     }
     let finding = |(cohort, age_s): (&Cohort, f64)| Finding {
@@ -274,7 +274,7 @@ fn of_ages(rule: &Rule, devices: &[Device], older_than_s: f64) -> Vec<Finding> {
 fn of_silence(rule: &Rule, devices: &[Device], after_ms: i64, now_ms: i64, started_ms: i64) -> Vec<Finding> {
     let mut heard: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for device in devices.iter().filter(|device| rule.filter.takes(&device.cohort)) {
-        let last = device.received_ms.max(started_ms);
+        let last = device.newest.received_ms.max(started_ms);
         let key = (device.source.fleet.as_str(), device.source.device());
         heard.entry(key).and_modify(|heard| *heard = (*heard).max(last)).or_insert(last);
     }

@@ -123,7 +123,7 @@ pub async fn history(
         let found = devices.iter().filter(|(_, each)| {
             each.source.fleet == fleet && each.source.device() == device && filter.takes(&each.cohort)
         });
-        found.max_by_key(|(_, each)| each.received_ms).map(|(id, _)| *id)
+        found.max_by_key(|(_, each)| each.newest.received_ms).map(|(id, _)| *id)
     };
     let what = || Error::NotFound { what: format!("device `{device}` in fleet `{fleet}`") };
     let source = source.ok_or_else(what)?;

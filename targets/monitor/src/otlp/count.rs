@@ -56,15 +56,15 @@ pub fn json(body: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otlp::message::{Metric, Request, ResourceMetrics, ScopeMetrics};
-    use prost::Message as _;
+    use pannier_otlp_messages::{ExportMetricsServiceRequest, Message, Metric, ResourceMetrics, ScopeMetrics};
 
     #[test]
     fn counts_what_is_nested() {
         let metrics = vec![Metric::default(); 1000];
-        let scope = ScopeMetrics { metrics };
-        let request =
-            Request { resource_metrics: vec![ResourceMetrics { resource: None, scope_metrics: vec![scope] }] };
+        let scope = ScopeMetrics { scope: None, metrics };
+        let request = ExportMetricsServiceRequest {
+            resource_metrics: vec![ResourceMetrics { resource: None, scope_metrics: vec![scope] }],
+        };
         assert_eq!(protobuf(&request.encode_to_vec(), 10_000), 1002);
         assert_eq!(protobuf(&request.encode_to_vec(), 100), 100);
     }

@@ -2,14 +2,14 @@
 //! rest is kept.
 
 mod count;
-pub mod message;
 mod normalise;
 
 pub use normalise::{Limits, Point, Reason, Rejected, Report, normalise};
 
 use crate::Error;
-use message::{PartialSuccess, Request, Response, Status};
-use prost::Message as _;
+use pannier_otlp_messages::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse, Message, Status,
+};
 
 /// How a body is written. The answer is written the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Encoding {
     ///
     /// # Errors
     /// [`Error::TooLarge`]: it has more. [`Error::Malformed`]: it is no request in this encoding.
-    pub fn decode(self, body: &[u8], max_objects: usize) -> Result<Request, Error> {
+    pub fn decode(self, body: &[u8], max_objects: usize) -> Result<ExportMetricsServiceRequest, Error> {
         let objects = match self {
             Encoding::Protobuf => count::protobuf(body, max_objects + 1),
             Encoding::Json => count::json(body),
@@ -53,7 +53,9 @@ impl Encoding {
             return Err(Error::TooLarge { what: "objects in the body", limit: max_objects as u64 });
         }
         match self {
-            Encoding::Protobuf => Request::decode(body).map_err(|error| Error::malformed(error.to_string())),
+            Encoding::Protobuf => {
+                ExportMetricsServiceRequest::decode(body).map_err(|error| Error::malformed(error.to_string()))
+            }
             Encoding::Json => serde_json::from_slice(body).map_err(|error| Error::malformed(error.to_string())),
         }
     }
@@ -61,11 +63,11 @@ impl Encoding {
     /// The body of an answer that takes the request, or a part of it.
     #[must_use]
     pub fn answer(self, rejected: &Rejected) -> Vec<u8> {
-        let partial_success = (rejected.count() > 0).then(|| PartialSuccess {
+        let partial_success = (rejected.count() > 0).then(|| ExportMetricsPartialSuccess {
             rejected_data_points: i64::try_from(rejected.count()).unwrap_or(i64::MAX),
             error_message: rejected.message(),
         });
-        self.write(&Response { partial_success })
+        self.write(&ExportMetricsServiceResponse { partial_success })
     }
 
     /// The body of an answer that refuses it. `code` is one of `google.rpc.Code`.
@@ -76,7 +78,7 @@ impl Encoding {
 
     /// Writes a message.
     #[must_use]
-    pub fn write<M: prost::Message + serde::Serialize>(self, message: &M) -> Vec<u8> {
+    pub fn write<M: Message + serde::Serialize>(self, message: &M) -> Vec<u8> {
         match self {
             Encoding::Protobuf => message.encode_to_vec(),
             Encoding::Json => serde_json::to_vec(message).unwrap_or_default(),

@@ -1,11 +1,11 @@
 //! From a request to reports: points of one session at one time.
 
-use super::message::{
-    CUMULATIVE, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Metric, NO_RECORDED_VALUE,
-    NumberDataPoint, Request, ResourceMetrics,
-};
 use crate::series::{Attributes, Kind, Series, Source, names};
 use crate::value::{Buckets, Exponential, Gauge, Histogram, MAX_BUCKETS, MAX_SCALE, MIN_SCALE, Value};
+use pannier_otlp_messages::{
+    CUMULATIVE, ExponentialHistogramDataPoint, ExportMetricsServiceRequest, HistogramDataPoint, KeyValue, Metric,
+    NO_RECORDED_VALUE, NumberDataPoint, ResourceMetrics,
+};
 use std::collections::BTreeMap;
 
 /// Most attributes of a point or a resource.
@@ -159,7 +159,7 @@ impl Rejected {
 
 /// Takes a request apart.
 #[must_use]
-pub fn normalise(request: Request, fleet: &str, limits: Limits) -> Export {
+pub fn normalise(request: ExportMetricsServiceRequest, fleet: &str, limits: Limits) -> Export {
     let mut export = Export::default();
     for resource in request.resource_metrics {
         Sorter::new(limits, &mut export.rejected).sort(resource, fleet, &mut export.reports);
@@ -210,7 +210,7 @@ impl Sorter<'_> {
         if metric.name.is_empty() || metric.name.len() > MAX_NAME || metric.unit.len() > MAX_NAME {
             return self.rejected.note(Reason::Limit, count);
         }
-        let Metric { name, unit, gauge, sum, histogram, exponential_histogram, summary } = metric;
+        let Metric { name, unit, gauge, sum, histogram, exponential_histogram, summary, .. } = metric;
         let series = |kind, attributes| Series {
             metric: name.clone(),
             kind,

@@ -7,7 +7,7 @@ const NOW: u64 = 1_800_000_000_000_000_000;
 const LIMITS: Limits = Limits { latest_ns: NOW.cast_signed(), earliest_ns: NOW.cast_signed() - 1_000_000_000_000 };
 
 /// What a simulated device says, decoded from one encoding.
-fn said(json: bool) -> Request {
+fn said(json: bool) -> ExportMetricsServiceRequest {
     let payload = Device::new(5, NOW - 10_000_000_000).report(NOW, 10.0, Mood::default(), json, false);
     let encoding = Encoding::of(payload.content_type).expect("an encoding");
     encoding.decode(&payload.body, 10_000).expect("its own payload")
@@ -54,7 +54,8 @@ fn numbers_in_json_may_be_strings_or_numbers() {
 
 #[test]
 fn what_cannot_be_kept_is_refused_with_its_reason() {
-    use message::{Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, Skipped, Sum, Summary};
+    use pannier_otlp_messages as message;
+    use pannier_otlp_messages::{Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, Skipped, Sum, Summary};
     let time = NOW - 5;
     let number = NumberDataPoint { time_unix_nano: time, as_double: Some(1.0), ..Default::default() };
     let bins = HistogramDataPoint {
@@ -93,9 +94,10 @@ fn what_cannot_be_kept_is_refused_with_its_reason() {
     ];
     for (metric, expected) in cases {
         let metric = Metric { name: "m".to_owned(), ..metric };
-        let scope = message::ScopeMetrics { metrics: vec![metric.clone()] };
-        let request =
-            Request { resource_metrics: vec![message::ResourceMetrics { resource: None, scope_metrics: vec![scope] }] };
+        let scope = message::ScopeMetrics { scope: None, metrics: vec![metric.clone()] };
+        let request = ExportMetricsServiceRequest {
+            resource_metrics: vec![message::ResourceMetrics { resource: None, scope_metrics: vec![scope] }],
+        };
         let export = normalise(request, "f", LIMITS);
         let reasons: Vec<(Reason, u64)> = export.rejected.iter().collect();
         assert_eq!(reasons, expected.map(|reason| (reason, 1)).into_iter().collect::<Vec<_>>(), "{metric:?}");

@@ -1,11 +1,12 @@
 //! One device with one model: what it would have counted.
 
 use super::Payload;
-use crate::otlp::message::{
-    AnyValue, Buckets, CUMULATIVE, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
-    HistogramDataPoint, KeyValue, Metric, NumberDataPoint, Request, Resource, ResourceMetrics, ScopeMetrics, Sum,
-};
 use crate::series::names;
+use pannier_otlp_messages::{
+    AnyValue, Buckets, CUMULATIVE, ExponentialHistogram, ExponentialHistogramDataPoint, ExportMetricsServiceRequest,
+    Gauge, Histogram, HistogramDataPoint, KeyValue, Metric, NumberDataPoint, Resource, ResourceMetrics, ScopeMetrics,
+    Sum,
+};
 use std::collections::BTreeMap;
 
 /// Where devices stand. The second drifts, the third goes offline and comes back.
@@ -201,7 +202,7 @@ impl Device {
         window
     }
 
-    fn request(&mut self, time_ns: u64, window: &Window) -> Request {
+    fn request(&mut self, time_ns: u64, window: &Window) -> ExportMetricsServiceRequest {
         let age_s = self.model.age_days * 86_400.0 + time_ns.saturating_sub(self.start_ns) as f64 / 1e9;
         let point = Points { start: self.start_ns, time: time_ns };
         let input = [(names::TENSOR, "x"), (names::ROLE, "input")];
@@ -266,7 +267,12 @@ impl Device {
         metrics.push(point.sum(names::DROPPED, "{export}", &[(&[("reason", "spool_full")], 0)]));
         metrics.push(point.gauge(names::SPOOL, "By", &[(&[], self.spool_bytes)]));
         let resource = Some(Resource { attributes: self.attributes() });
-        Request { resource_metrics: vec![ResourceMetrics { resource, scope_metrics: vec![ScopeMetrics { metrics }] }] }
+        ExportMetricsServiceRequest {
+            resource_metrics: vec![ResourceMetrics {
+                resource,
+                scope_metrics: vec![ScopeMetrics { scope: None, metrics }],
+            }],
+        }
     }
 
     fn attributes(&self) -> Vec<KeyValue> {

@@ -7,7 +7,7 @@ pub use device::{Device, MODELS, Mood, SITES};
 pub use send::{Plan, Summary, run};
 
 use crate::otlp::Encoding;
-use crate::otlp::message::Request;
+use pannier_otlp_messages::ExportMetricsServiceRequest;
 use std::io::Write as _;
 
 /// A payload as it is sent.
@@ -22,7 +22,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    fn new(request: &Request, json: bool, gzip: bool) -> Payload {
+    fn new(request: &ExportMetricsServiceRequest, json: bool, gzip: bool) -> Payload {
         let encoding = if json { Encoding::Json } else { Encoding::Protobuf };
         let mut body = encoding.write(request);
         if gzip {

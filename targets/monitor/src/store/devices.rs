@@ -4,6 +4,7 @@ use super::body::Points;
 use super::catalogue::Catalogue;
 use crate::series::{Cohort, Series, Source, names};
 use crate::value::Value;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,9 +15,17 @@ pub struct Device {
     pub source: Arc<Source>,
     /// Where it counts.
     pub cohort: Arc<Cohort>,
+    /// What it said last.
+    pub newest: Newest,
+}
+
+/// What a device said last.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Newest {
     /// When the monitor last heard of it.
     pub received_ms: i64,
     /// What time its newest report is about.
+    #[serde(skip)]
     pub time_ms: i64,
     /// Runs in the newest report's window.
     pub runs: u64,
@@ -41,22 +50,11 @@ pub type Devices = HashMap<u32, Device>;
 
 impl Device {
     pub(super) fn new(source: Arc<Source>, cohort: Arc<Cohort>) -> Device {
-        Device {
-            source,
-            cohort,
-            received_ms: 0,
-            time_ms: 0,
-            runs: 0,
-            errors: 0,
-            age_s: None,
-            memory_bytes: None,
-            drift_score: None,
-            drifting: false,
-            dropped: 0,
-            spool_bytes: None,
-        }
+        Device { source, cohort, newest: Newest::default() }
     }
+}
 
+impl Newest {
     /// Takes in a report: totals, and their growth since the one before.
     pub(super) fn observe(&mut self, totals: &Points, growth: &Points, catalogue: &Catalogue) {
         (self.runs, self.errors) = (0, 0);

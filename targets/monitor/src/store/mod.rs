@@ -16,7 +16,7 @@ mod summary;
 mod write;
 
 pub use catalogue::Catalogue;
-pub use devices::{Device, Devices};
+pub use devices::{Device, Devices, Newest};
 pub use read::{Filter, Range, Reader};
 pub use records::{Alert, Audit};
 pub use retention::Keep;

@@ -260,7 +260,7 @@ fn devices_are_known_after_a_restart() {
     let (fixture, _) = fixture.reopen();
     let after: Vec<Device> = shared(&fixture.store.devices).values().cloned().collect();
     assert_eq!(format!("{before:?}"), format!("{after:?}"));
-    assert_eq!((after.len(), after[0].received_ms, after[0].runs > 0), (1, 77, true));
+    assert_eq!((after.len(), after[0].newest.received_ms, after[0].newest.runs > 0), (1, 77, true));
     drop(fixture.folder);
 }
 

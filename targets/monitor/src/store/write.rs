@@ -165,18 +165,18 @@ impl Writer {
                 let Ok(points) = body::decode(&bytes, [session, time_ns, received_ms]) else { continue };
                 match &newest {
                     None => newest = Some((time_ns, received_ms, points)),
-                    Some((time_ns, received_ms, totals)) if device.time_ms < time_ns / 1_000_000 => {
-                        (device.time_ms, device.received_ms) = (time_ns / 1_000_000, *received_ms);
-                        device.observe(totals, &growth(totals, &points), &shared(&self.store.catalogue));
+                    Some((time_ns, received_ms, totals)) if device.newest.time_ms < time_ns / 1_000_000 => {
+                        (device.newest.time_ms, device.newest.received_ms) = (time_ns / 1_000_000, *received_ms);
+                        device.newest.observe(totals, &growth(totals, &points), &shared(&self.store.catalogue));
                     }
                     Some(_) => {}
                 }
             }
             if let Some((time_ns, received_ms, totals)) = newest
-                && device.time_ms < time_ns / 1_000_000
+                && device.newest.time_ms < time_ns / 1_000_000
             {
-                (device.time_ms, device.received_ms) = (time_ns / 1_000_000, received_ms);
-                device.observe(&totals, &totals, &shared(&self.store.catalogue));
+                (device.newest.time_ms, device.newest.received_ms) = (time_ns / 1_000_000, received_ms);
+                device.newest.observe(&totals, &totals, &shared(&self.store.catalogue));
             }
         }
         Ok(())
@@ -413,12 +413,12 @@ impl Batch<'_> {
             let before = shared(&self.store.devices).get(&known.id).cloned();
             before.unwrap_or_else(|| Device::new(Arc::clone(&known.source), Arc::clone(&known.cohort_name)))
         });
-        device.received_ms = self.received_ms;
+        device.newest.received_ms = self.received_ms;
         if let Some((totals, growth)) = said
-            && time_ns / 1_000_000 > device.time_ms
+            && time_ns / 1_000_000 > device.newest.time_ms
         {
-            device.time_ms = time_ns / 1_000_000;
-            device.observe(totals, growth, &shared(&self.store.catalogue));
+            device.newest.time_ms = time_ns / 1_000_000;
+            device.newest.observe(totals, growth, &shared(&self.store.catalogue));
         }
     }
 

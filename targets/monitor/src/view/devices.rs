@@ -2,7 +2,7 @@
 
 use super::totals::Totals;
 use crate::Error;
-use crate::store::{Device, Range, Reader};
+use crate::store::{Device, Newest, Range, Reader};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -39,26 +39,11 @@ pub struct DeviceRow {
     pub target: String,
     /// `host.arch`
     pub arch: String,
-    /// When it was last heard of.
-    pub received_ms: i64,
-    /// Whether that is long ago.
+    /// Whether it was last heard of long ago.
     pub silent: bool,
-    /// Runs in its newest window.
-    pub runs: u64,
-    /// Failed ones.
-    pub errors: u64,
-    /// Age of its bundle, in seconds.
-    pub age_s: Option<f64>,
-    /// Peak memory, in bytes.
-    pub memory_bytes: Option<f64>,
-    /// The worst tensor's drift score.
-    pub drift_score: Option<f64>,
-    /// Whether it calls that drift.
-    pub drifting: bool,
-    /// Exports that it gave up.
-    pub dropped: u64,
-    /// What waits on it, in bytes.
-    pub spool_bytes: Option<f64>,
+    /// What it said last.
+    #[serde(flatten)]
+    pub newest: Newest,
 }
 
 /// One model on one device over time. All lists are as long as `times_ms`.
@@ -81,9 +66,9 @@ pub struct Hours {
 /// Lists devices.
 #[must_use]
 pub fn devices(mut devices: Vec<Device>, silent_before_ms: i64) -> DeviceList {
-    let silent = |device: &Device| device.received_ms < silent_before_ms;
+    let silent = |device: &Device| device.newest.received_ms < silent_before_ms;
     devices.sort_by(|a, b| {
-        let rank = |device: &Device| (!silent(device), !device.drifting);
+        let rank = |device: &Device| (!silent(device), !device.newest.drifting);
         rank(a).cmp(&rank(b)).then_with(|| a.source.device().cmp(b.source.device()))
     });
     let (total, silent_count) = (devices.len(), devices.iter().filter(|device| silent(device)).count());
@@ -97,15 +82,7 @@ pub fn devices(mut devices: Vec<Device>, silent_before_ms: i64) -> DeviceList {
         version: device.cohort.version.clone(),
         target: device.cohort.target.clone(),
         arch: device.source.attributes.get("host.arch").cloned().unwrap_or_default(),
-        received_ms: device.received_ms,
-        runs: device.runs,
-        errors: device.errors,
-        age_s: device.age_s,
-        memory_bytes: device.memory_bytes,
-        drift_score: device.drift_score,
-        drifting: device.drifting,
-        dropped: device.dropped,
-        spool_bytes: device.spool_bytes,
+        newest: device.newest,
     });
     DeviceList { total, silent: silent_count, devices: rows.collect() }
 }

@@ -174,16 +174,16 @@ pub fn overview(
             p50_ms: totals.latency_ms(0.5),
             p95_ms: totals.latency_ms(0.95),
             p99_ms: totals.latency_ms(0.99),
-            age_s: own().filter_map(|device| device.age_s).reduce(f64::max),
+            age_s: own().filter_map(|device| device.newest.age_s).reduce(f64::max),
             memory_bytes: totals.memory.map(|memory| memory.max),
             drift_score: cohorts
                 .iter()
                 .filter(|(cohort, _)| cohort.model == model && cohort.version == version && cohort.target == target)
                 .filter_map(|(_, totals)| totals.worst_score())
                 .reduce(f64::max),
-            drifting: own().filter(|device| device.drifting).count() as u64,
+            drifting: own().filter(|device| device.newest.drifting).count() as u64,
             devices: own().count() as u64,
-            silent: own().filter(|device| device.received_ms < silent_before_ms).count() as u64,
+            silent: own().filter(|device| device.newest.received_ms < silent_before_ms).count() as u64,
             spark,
             model,
             version,

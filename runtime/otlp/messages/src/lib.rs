@@ -1,21 +1,33 @@
-//! The part of OTLP that metrics need, as one set of types for both encodings. Fields of a `oneof` are optional fields here,
-//! which is the same on the wire. What the monitor does not use (scopes, exemplars, descriptions) is skipped.
+//! The messages of OTLP that metrics need, once for whoever writes them and for whoever reads them, as protobuf and as JSON.
 //!
-//! Source: opentelemetry-proto 1.x, `metrics/v1/metrics.proto`, and OTLP's JSON mapping: 64-bit integers are strings, which
-//! may be numbers too, and enums are integers.
+//! Written out by hand, because `opentelemetry-proto` brings the SDK, futures and js-sys to wherever it is used. Names and field numbers:
+//! <https://github.com/open-telemetry/opentelemetry-proto/tree/v1.7.0>. JSON follows the OTLP specification: names in camelCase,
+//! 64-bit integers as text, which may be numbers too, enums as numbers.
+//!
+//! # Invariants
+//!
+//! - Fields of a `oneof` are optional fields, which is the same on the wire and far simpler in JSON.
+//! - What nobody here writes or reads (exemplars, schema URLs) is skipped.
+
+#![forbid(unsafe_code)]
+#![expect(missing_docs, reason = "names and meanings are the standard's")]
+
+mod number;
 
 use serde::{Deserialize, Serialize};
 
+pub use prost::Message;
+
 /// `ExportMetricsServiceRequest`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Request {
+pub struct ExportMetricsServiceRequest {
     #[prost(message, repeated, tag = "1")]
     pub resource_metrics: Vec<ResourceMetrics>,
 }
 
 /// `ResourceMetrics`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceMetrics {
     #[prost(message, optional, tag = "1")]
@@ -25,7 +37,7 @@ pub struct ResourceMetrics {
 }
 
 /// `Resource`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resource {
     #[prost(message, repeated, tag = "1")]
@@ -33,19 +45,35 @@ pub struct Resource {
 }
 
 /// `ScopeMetrics`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScopeMetrics {
+    #[prost(message, optional, tag = "1")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<InstrumentationScope>,
     #[prost(message, repeated, tag = "2")]
     pub metrics: Vec<Metric>,
 }
 
+/// `InstrumentationScope`
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InstrumentationScope {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(string, tag = "2")]
+    pub version: String,
+}
+
 /// `Metric`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metric {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(string, tag = "2")]
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
     #[prost(string, tag = "3")]
     pub unit: String,
     #[prost(message, optional, tag = "5")]
@@ -66,7 +94,7 @@ pub struct Metric {
 }
 
 /// `Gauge`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Gauge {
     #[prost(message, repeated, tag = "1")]
@@ -74,7 +102,7 @@ pub struct Gauge {
 }
 
 /// `Sum`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sum {
     #[prost(message, repeated, tag = "1")]
@@ -86,7 +114,7 @@ pub struct Sum {
 }
 
 /// `Histogram`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Histogram {
     #[prost(message, repeated, tag = "1")]
@@ -96,7 +124,7 @@ pub struct Histogram {
 }
 
 /// `ExponentialHistogram`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExponentialHistogram {
     #[prost(message, repeated, tag = "1")]
@@ -106,7 +134,7 @@ pub struct ExponentialHistogram {
 }
 
 /// `Summary`: only counted, because nothing can be merged from it.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Summary {
     #[prost(message, repeated, tag = "1")]
@@ -114,12 +142,12 @@ pub struct Summary {
 }
 
 /// A message of which nothing is read.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Skipped {}
 
 /// `NumberDataPoint`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NumberDataPoint {
     #[prost(message, repeated, tag = "7")]
@@ -137,11 +165,12 @@ pub struct NumberDataPoint {
     #[serde(with = "number::optional", skip_serializing_if = "Option::is_none")]
     pub as_int: Option<i64>,
     #[prost(uint32, tag = "8")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub flags: u32,
 }
 
 /// `HistogramDataPoint`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HistogramDataPoint {
     #[prost(message, repeated, tag = "9")]
@@ -165,11 +194,12 @@ pub struct HistogramDataPoint {
     #[serde(with = "number::list")]
     pub explicit_bounds: Vec<f64>,
     #[prost(uint32, tag = "10")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub flags: u32,
 }
 
 /// `ExponentialHistogramDataPoint`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExponentialHistogramDataPoint {
     #[prost(message, repeated, tag = "1")]
@@ -194,13 +224,21 @@ pub struct ExponentialHistogramDataPoint {
     #[prost(message, optional, tag = "8")]
     pub positive: Option<Buckets>,
     #[prost(message, optional, tag = "9")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub negative: Option<Buckets>,
     #[prost(uint32, tag = "10")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub flags: u32,
+    #[prost(double, optional, tag = "12")]
+    #[serde(with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[prost(double, optional, tag = "13")]
+    #[serde(with = "number::optional", skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
 }
 
 /// `ExponentialHistogramDataPoint.Buckets`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Buckets {
     #[prost(sint32, tag = "1")]
@@ -211,7 +249,7 @@ pub struct Buckets {
 }
 
 /// `KeyValue`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KeyValue {
     #[prost(string, tag = "1")]
@@ -221,7 +259,7 @@ pub struct KeyValue {
 }
 
 /// `AnyValue`, without arrays, maps and bytes: such attributes are not kept.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AnyValue {
     #[prost(string, optional, tag = "1")]
@@ -239,18 +277,18 @@ pub struct AnyValue {
 }
 
 /// `ExportMetricsServiceResponse`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Response {
+pub struct ExportMetricsServiceResponse {
     #[prost(message, optional, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial_success: Option<PartialSuccess>,
+    pub partial_success: Option<ExportMetricsPartialSuccess>,
 }
 
 /// `ExportMetricsPartialSuccess`
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct PartialSuccess {
+pub struct ExportMetricsPartialSuccess {
     #[prost(int64, tag = "1")]
     #[serde(with = "number")]
     pub rejected_data_points: i64,
@@ -259,7 +297,7 @@ pub struct PartialSuccess {
 }
 
 /// `google.rpc.Status`: the body of every answer that is an error.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
     #[prost(int32, tag = "1")]
@@ -268,130 +306,11 @@ pub struct Status {
     pub message: String,
 }
 
-/// `AGGREGATION_TEMPORALITY_CUMULATIVE`
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`: values add up since the start.
 pub const CUMULATIVE: i32 = 2;
 /// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`
 pub const NO_RECORDED_VALUE: u32 = 1;
 
-/// Numbers of OTLP's JSON: a number, or its text in a string.
-mod number {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    /// A type that OTLP writes as a number or a string.
-    pub trait Number: Copy + Sized {
-        /// From the text of it.
-        fn parse(text: &str) -> Option<Self>;
-        /// To JSON.
-        fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error>;
-    }
-
-    macro_rules! integer {
-        ($type:ty) => {
-            impl Number for $type {
-                fn parse(text: &str) -> Option<Self> {
-                    text.parse().ok()
-                }
-
-                fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
-                    serializer.collect_str(&self)
-                }
-            }
-        };
-    }
-
-    integer!(u64);
-    integer!(i64);
-
-    impl Number for f64 {
-        fn parse(text: &str) -> Option<f64> {
-            match text {
-                "NaN" => Some(f64::NAN),
-                "Infinity" => Some(f64::INFINITY),
-                "-Infinity" => Some(f64::NEG_INFINITY),
-                text => text.parse().ok().filter(|value: &f64| value.is_finite()),
-            }
-        }
-
-        fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_f64(self)
-        }
-    }
-
-    /// One number in either form.
-    struct Lenient<N>(N);
-
-    impl<'de, N: Number> Deserialize<'de> for Lenient<N> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Visitor<N>(std::marker::PhantomData<N>);
-
-            impl<N: Number> serde::de::Visitor<'_> for Visitor<N> {
-                type Value = Lenient<N>;
-
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("a number or a string with one")
-                }
-
-                fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                    N::parse(text).map(Lenient).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-                }
-
-                fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
-                    self.visit_str(&value.to_string())
-                }
-
-                fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
-                    self.visit_str(&value.to_string())
-                }
-
-                fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-                    self.visit_str(&value.to_string())
-                }
-            }
-            deserializer.deserialize_any(Visitor(std::marker::PhantomData))
-        }
-    }
-
-    pub fn serialize<N: Number, S: Serializer>(value: &N, serializer: S) -> Result<S::Ok, S::Error> {
-        value.write(serializer)
-    }
-
-    pub fn deserialize<'de, N: Number, D: Deserializer<'de>>(deserializer: D) -> Result<N, D::Error> {
-        Lenient::deserialize(deserializer).map(|Lenient(value)| value)
-    }
-
-    pub mod optional {
-        use super::{Deserialize, Deserializer, Lenient, Number, Serializer};
-
-        pub fn serialize<N: Number, S: Serializer>(value: &Option<N>, serializer: S) -> Result<S::Ok, S::Error> {
-            match value {
-                Some(value) => value.write(serializer),
-                None => serializer.serialize_none(),
-            }
-        }
-
-        pub fn deserialize<'de, N: Number, D: Deserializer<'de>>(deserializer: D) -> Result<Option<N>, D::Error> {
-            Ok(Option::<Lenient<N>>::deserialize(deserializer)?.map(|Lenient(value)| value))
-        }
-    }
-
-    pub mod list {
-        use super::{Deserialize, Deserializer, Lenient, Number, Serializer};
-        use serde::Serialize;
-
-        struct Written<N>(N);
-
-        impl<N: Number> Serialize for Written<N> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.0.write(serializer)
-            }
-        }
-
-        pub fn serialize<N: Number, S: Serializer>(values: &[N], serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_seq(values.iter().map(|value| Written(*value)))
-        }
-
-        pub fn deserialize<'de, N: Number, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<N>, D::Error> {
-            Ok(Vec::<Lenient<N>>::deserialize(deserializer)?.into_iter().map(|Lenient(value)| value).collect())
-        }
-    }
+fn is_zero(flags: &u32) -> bool {
+    *flags == 0
 }
