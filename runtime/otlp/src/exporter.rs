@@ -183,7 +183,7 @@ fn send(
         if until.is_some_and(|until| now >= until) || now >= next_window {
             return now;
         }
-        match delivery.send_one(now) {
+        match delivery.send_one(|| begun.elapsed()) {
             Step::Sent => {}
             Step::Empty => return Duration::MAX,
             Step::Wait(again) => return again,

@@ -187,12 +187,12 @@ impl<T: Transport, S: Spool> Delivery<T, S> {
         self.counts.disk += disk;
     }
 
-    /// Tries to send the oldest payload that waits. `now` is any monotonic clock's.
-    pub fn send_one(&mut self, now: Duration) -> Step {
+    /// Tries to send the oldest payload that waits. `clock` is any monotonic one: waiting begins when the answer is there.
+    pub fn send_one(&mut self, clock: impl Fn() -> Duration) -> Step {
         let front = self.spool.front();
         self.counts.disk += self.spool.take_damaged();
         let Some(request) = front else { return Step::Empty };
-        if now < self.not_before {
+        if clock() < self.not_before {
             return Step::Wait(self.not_before);
         }
         match self.transport.send(&request) {
@@ -206,7 +206,7 @@ impl<T: Transport, S: Spool> Delivery<T, S> {
             }
             Err(Refused::Later(asked)) => {
                 self.counts.failed += 1;
-                self.not_before = now.saturating_add(self.backoff.next(asked));
+                self.not_before = clock().saturating_add(self.backoff.next(asked));
                 return Step::Wait(self.not_before);
             }
         }

@@ -26,7 +26,7 @@ fn scripted(answers: impl IntoIterator<Item = Result<Accepted, Refused>>) -> Scr
 /// Sends until there is nothing more to send, or not yet: then says from when on it is worth to try again.
 fn send_all<T: Transport, S: Spool>(delivery: &mut Delivery<T, S>, now: Duration) -> Option<Duration> {
     loop {
-        match delivery.send_one(now) {
+        match delivery.send_one(|| now) {
             Step::Sent => {}
             Step::Empty => return None,
             Step::Wait(again) => return Some(again),
