@@ -20,8 +20,13 @@
 //! `scale * chi2(degrees) * (1 / runs + 1 / baseline runs)`
 //!
 //! where `scale` and `degrees` follow from the first two moments, `tr(D S)` and `tr((D S)^2)` with `D = diag(1 / p)`
-//! (Satterthwaite 1946); `scale` is multiplied by the autocorrelation time where runs follow each other in a stream.
-//! As `S` is itself an estimate, from the runs of the baseline, Fisher's F takes the place of `chi2 / degrees`.
+//! (Satterthwaite 1946). As `S` is itself an estimate, from the runs of the baseline, Fisher's F takes the place of
+//! `chi2 / degrees`.
+//!
+//! Runs of a stream follow each other and resemble each other: they are fewer than they look. The build finds out how many in
+//! a row count as one, takes `S` from the means of such blocks (batch means: Conway 1963, Fishman 1978, Schmeiser 1982), and
+//! widens `scale` by how much less certain an estimate from few blocks is than one from all runs ([`inflation`]).
+//!
 //! Drift is *detected* if `X` is above the [`FALSE_ALARM`] quantile of that, and `psi` is at least [`PSI`], and the window has
 //! at least [`RUNS`] runs, and the baseline, too.
 
@@ -82,6 +87,20 @@ pub fn threshold(baseline: &TensorBaseline, runs: u64) -> f64 {
     let share = 1.0 / runs.max(1) as f64 + 1.0 / baseline.runs.max(1) as f64;
     let quantile = f_quantile(baseline.degrees, baseline.runs.saturating_sub(1) as f64);
     baseline.scale * baseline.degrees * quantile * share
+}
+
+/// By how much a scale has to be larger for [`threshold`], which takes it for an estimate from `runs` independent runs, if it is
+/// one from so many blocks of them. Where blocks are too few to tell anything, so large that nothing is ever detected.
+#[cfg(feature = "write")]
+pub(crate) fn inflation(degrees: f64, runs: usize, blocks: usize) -> f64 {
+    /// Beyond every difference that there can be.
+    const NEVER: f64 = 1e12;
+    let quantile = |count: usize| f_quantile(degrees, count.saturating_sub(1) as f64);
+    match (quantile(runs), quantile(blocks)) {
+        (of_runs, of_blocks) if of_runs.is_finite() => (of_blocks / of_runs).min(NEVER),
+        // So few runs are no baseline at all.
+        _ => 1.0,
+    }
 }
 
 /// The `1 - FALSE_ALARM` quantile of Fisher's F (Paulson 1942, on cube roots as Wilson and Hilferty 1931): what a

@@ -1,6 +1,7 @@
 //! Making a baseline from calibration data.
 
 use super::{Baseline, Role, TensorBaseline, bin};
+use crate::drift;
 use crate::ports::{self, Watched};
 use crate::sample;
 use pannier_bundle::manifest::Port;
@@ -138,9 +139,13 @@ fn chance(runs: &[Vec<f64>], counts: &[f64]) -> Chance {
             run.iter().zip(counts).map(residual).collect()
         })
         .collect();
+    let length = block_length(&residuals);
+    let blocks = blocks(&residuals, length);
     let bins = counts.len();
     let covariance = |a: usize, b: usize| -> f64 {
-        residuals.iter().map(|run| run[a] * run[b]).sum::<f64>() / (count - 1.0).max(1.0)
+        let sum: f64 = blocks.iter().map(|block| block[a] * block[b]).sum();
+        // Of means of `length` runs; for one run it is that many times as much.
+        sum / (blocks.len() as f64 - 1.0).max(1.0) * length as f64
     };
     let trace: f64 = (0..bins).map(|bin| covariance(bin, bin)).sum();
     let squares: f64 = (0..bins).map(|a| (0..bins).map(|b| covariance(a, b).powi(2)).sum::<f64>()).sum();
@@ -148,18 +153,46 @@ fn chance(runs: &[Vec<f64>], counts: &[f64]) -> Chance {
         // All runs have the same shares: any difference is more than chance.
         return Chance { scale: 0.0, degrees: 1.0 };
     }
-    Chance { scale: squares / trace * autocorrelation_time(&residuals), degrees: trace * trace / squares }
+    let degrees = trace * trace / squares;
+    Chance { scale: squares / trace * drift::inflation(degrees, runs.len(), blocks.len()), degrees }
 }
 
-/// How many runs in a row count as one: `1 + 2 (r1 + r2 + ...)`, up to the first autocorrelation that is not
-/// significant.
-fn autocorrelation_time(residuals: &[Vec<f64>]) -> f64 {
+/// Fewest blocks that a variance is estimated from.
+const FEWEST_BLOCKS: usize = 4;
+
+/// How many runs in a row count as one: 1 where runs are independent, and in a stream as many as it takes until their means are.
+/// Blocks grow until the first autocorrelation of their means is not significant (Fishman 1978).
+fn block_length(residuals: &[Vec<f64>]) -> usize {
+    let is_stream = autocorrelation(residuals) > 2.0 / (residuals.len() as f64).sqrt();
+    let mut length = 1;
+    while is_stream && residuals.len() / (length + 1) >= FEWEST_BLOCKS {
+        length = (length + 1).max(length * 5 / 4);
+        let means = blocks(residuals, length);
+        // Half of what is usual: to take dependent blocks for independent is the costlier mistake.
+        if autocorrelation(&means) < 1.0 / (means.len() as f64).sqrt() {
+            break;
+        }
+    }
+    length
+}
+
+/// The first autocorrelation of vectors whose mean is zero.
+fn autocorrelation(vectors: &[Vec<f64>]) -> f64 {
     let dot = |lag: usize| -> f64 {
-        let pairs = residuals.iter().zip(residuals.iter().skip(lag));
+        let pairs = vectors.iter().zip(vectors.iter().skip(lag));
         pairs.map(|(one, later)| one.iter().zip(later).map(|(a, b)| a * b).sum::<f64>()).sum()
     };
-    let variance = dot(0);
-    let significant = 2.0 / (residuals.len() as f64).sqrt();
-    let lags = (1..=residuals.len() / 3).map(|lag| dot(lag) / variance);
-    1.0 + 2.0 * lags.take_while(|correlation| *correlation >= significant).sum::<f64>()
+    dot(1) / dot(0)
+}
+
+/// Means of so many vectors in a row each; what is left over at the end is left out.
+fn blocks(vectors: &[Vec<f64>], length: usize) -> Vec<Vec<f64>> {
+    let mean = |block: &[Vec<f64>]| {
+        let mut mean = vec![0.0; block.first().map_or(0, Vec::len)];
+        for vector in block {
+            mean.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / length as f64);
+        }
+        mean
+    };
+    vectors.chunks_exact(length).map(mean).collect()
 }

@@ -93,6 +93,79 @@ fn a_value_on_an_edge_is_in_the_bin_below() {
     assert_eq!([-1.0, 0.0, 0.5, 1.0, 2.0].map(|value| bin(&[0.0, 1.0], value)), [0, 0, 1, 1, 2]);
 }
 
+#[cfg(feature = "write")]
+mod streams {
+    use super::*;
+    use crate::drift;
+    use pannier_bundle::manifest::{Content, Port};
+    use pannier_engine::{DType, TensorView};
+
+    /// Runs of 8 values each around a level. Of `memory` of 1 a level is that of the run before, of 0 it has nothing to do with it.
+    fn stream(memory: f64, runs: usize, seed: u64) -> Vec<[f32; 8]> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut uniform = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+        };
+        let mut level = 0.0;
+        let mut run = || {
+            level = memory * level + (1.0 - memory * memory).sqrt() * uniform();
+            std::array::from_fn(|_| (level + 0.2 * uniform()) as f32)
+        };
+        (0..runs + 200).map(|_| run()).skip(200).collect()
+    }
+
+    fn described(runs: &[[f32; 8]]) -> TensorBaseline {
+        let port = Port {
+            name: "x".into(),
+            dtype: DType::F32,
+            shape: Vec::new(),
+            description: String::new(),
+            content: Content::Tensor,
+        };
+        let mut builder = BaselineBuilder::new(std::slice::from_ref(&port), &[]);
+        runs.iter().for_each(|run| builder.add(&[TensorView::from_slice(&[8], run).unwrap()], &[]));
+        builder.finish().tensors.remove(0)
+    }
+
+    fn is_reported(baseline: &TensorBaseline, window: &[[f32; 8]], shift: f32) -> bool {
+        let mut counts = vec![0; baseline.counts.len()];
+        for value in window.iter().flatten() {
+            counts[bin(&baseline.edges, f64::from(value + shift))] += 1;
+        }
+        drift::compare(baseline, &counts, window.len() as u64).unwrap().detected.unwrap()
+    }
+
+    /// What follows a stream comes from where the stream came from, whether or not runs resemble each other.
+    #[test]
+    fn windows_of_the_same_stream_are_quiet_and_those_of_another_are_not() {
+        // Runs of the calibration: of each stream some 50 to 100 that are independent of each other.
+        for (memory, runs) in [(0.0, 60), (0.8, 800), (0.95, 2000)] {
+            let (mut alarms, mut found) = (0, 0);
+            for seed in 0..100 {
+                let runs = stream(memory, 2 * runs, seed);
+                let (calibration, window) = runs.split_at(runs.len() / 2);
+                let baseline = described(calibration);
+                alarms += u32::from(is_reported(&baseline, window, 0.0));
+                found += u32::from(is_reported(&baseline, window, 1.0));
+            }
+            // 1 in 100 is what is asked for; of 100 trials it may be two.
+            assert!(alarms <= 2, "memory {memory}: {alarms} of 100 are false alarms");
+            assert!(found >= 95, "memory {memory}: {found} of 100 are found");
+        }
+    }
+
+    /// As long as one wave: there is no telling what else there may be.
+    #[test]
+    fn a_calibration_of_one_slow_change_reports_nothing() {
+        let wave =
+            |from: usize| -> Vec<[f32; 8]> { (from..from + 40).map(|run| [(run as f32 / 13.0).sin(); 8]).collect() };
+        assert!(!is_reported(&described(&wave(0)), &wave(40), 0.0));
+    }
+}
+
 /// Dark letters on white paper: almost every value is the largest one.
 #[cfg(feature = "write")]
 #[test]
