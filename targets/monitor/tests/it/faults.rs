@@ -99,6 +99,66 @@ fn a_full_store_says_so_and_keeps_what_it_acknowledged() {
     assert!(text.contains("requests_refused_total{status=\"503\"} 1"), "{text}");
 }
 
+/// On a file system of 3 MB, not at a limit of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_is_said_and_what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The file system is there for this process and its children alone, and goes with them. On it the monitor is started again
+    // and again, the second time while it is full: that may be refused, and then there is room.
+    let script = r#"mount -t tmpfs -o size=3m tmpfs "$1" && head -c 262144 /dev/zero > "$1/ballast" || exit 1
+                    for start in 1 2 3; do
+                        "$2" serve --listen 127.0.0.1:0 --data "$1" & echo "process $!"
+                        wait
+                        [ "$start" = 2 ] && rm "$1/ballast"
+                    done"#;
+    let mut shell = Command::new("unshare");
+    shell.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(folder.path());
+    let mut shell = shell.arg(env!("CARGO_BIN_EXE_pannier-monitor")).stdout(Stdio::piped()).spawn().expect("unshare");
+    let mut lines = BufReader::new(shell.stdout.take().expect("its output")).lines().map_while(Result::ok).peekable();
+    if lines.peek().is_none() {
+        // Where namespaces are forbidden nothing can be tried; a limit of its own is tried above.
+        eprintln!("no mount namespace: {:?}", shell.wait());
+        return;
+    }
+    let mut process = String::new();
+    let mut client = |process: &mut String| {
+        let listens = lines.by_ref().find(|line| {
+            if let Some(number) = line.strip_prefix("process ") {
+                number.clone_into(process);
+            }
+            line.contains("listens on")
+        });
+        let address = listens.expect("it listens").trim().rsplit('/').next().and_then(|text| text.parse().ok());
+        Client { address: address.expect("an address"), token: None }
+    };
+    let kill = |process: &str| {
+        assert!(Command::new("kill").args(["-9", process]).status().expect("kill").success());
+    };
+    let first = client(&mut process);
+    let begin = now_ns() - 86_400_000_000_000;
+    let mut device = Device::new(1, begin);
+    let mut acknowledged = 0;
+    let refused = (1..20_000_u64).find_map(|at| {
+        let answer = first.post(&device.report(begin + at * 4_000_000_000, 10.0, Mood::default(), false, true));
+        match answer.status {
+            200 => acknowledged = device.runs(),
+            _ => return Some(answer),
+        }
+        None
+    });
+    let refused = refused.expect("the disk fills up");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.head.contains("retry-after: 60"), "{}", refused.head);
+    assert_eq!(first.runs(), acknowledged, "what was stored can be read");
+    kill(&process);
+    let second = client(&mut process);
+    assert_eq!(second.runs(), acknowledged);
+    shell.kill().expect("killed");
+    shell.wait().expect("ended");
+    kill(&process);
+}
+
 /// A monitor in a process of its own, which can be killed.
 struct Process {
     child: Child,

@@ -3,5 +3,6 @@
 mod alerts;
 mod api;
 mod faults;
+mod page;
 mod receive;
 mod support;
