@@ -2,7 +2,7 @@
 //
 //   node benches/js/telemetry.mjs BUNDLE [RUNS]
 //
-// RUNS is how often each session runs in one of the 40 rounds. The bundle need not be signed.
+// RUNS is how often each session runs in one of the 40 rounds. The bundle need not be signed. `cargo xtask web` comes before.
 import { createServer } from "node:http";
 import { Session, Tensor } from "../../wasm/web/npm/index.js";
 

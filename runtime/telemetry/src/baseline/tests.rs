@@ -93,12 +93,23 @@ fn a_value_on_an_edge_is_in_the_bin_below() {
     assert_eq!([-1.0, 0.0, 0.5, 1.0, 2.0].map(|value| bin(&[0.0, 1.0], value)), [0, 0, 1, 1, 2]);
 }
 
+/// An input of numbers.
+#[cfg(feature = "write")]
+fn input() -> pannier_bundle::manifest::Port {
+    pannier_bundle::manifest::Port {
+        name: "x".into(),
+        dtype: pannier_bundle::DType::F32,
+        shape: Vec::new(),
+        description: String::new(),
+        content: pannier_bundle::manifest::Content::Tensor,
+    }
+}
+
 #[cfg(feature = "write")]
 mod streams {
     use super::*;
     use crate::drift;
-    use pannier_bundle::manifest::{Content, Port};
-    use pannier_engine::{DType, TensorView};
+    use pannier_engine::TensorView;
 
     /// Runs of 8 values each around a level. Of `memory` of 1 a level is that of the run before, of 0 it has nothing to do with it.
     fn stream(memory: f64, runs: usize, seed: u64) -> Vec<[f32; 8]> {
@@ -118,14 +129,7 @@ mod streams {
     }
 
     fn described(runs: &[[f32; 8]]) -> TensorBaseline {
-        let port = Port {
-            name: "x".into(),
-            dtype: DType::F32,
-            shape: Vec::new(),
-            description: String::new(),
-            content: Content::Tensor,
-        };
-        let mut builder = BaselineBuilder::new(std::slice::from_ref(&port), &[]);
+        let mut builder = BaselineBuilder::new(&[input()], &[]);
         runs.iter().for_each(|run| builder.add(&[TensorView::from_slice(&[8], run).unwrap()], &[]));
         builder.finish().tensors.remove(0)
     }
@@ -170,18 +174,10 @@ mod streams {
 #[cfg(feature = "write")]
 #[test]
 fn a_value_that_is_nearly_all_of_them_has_a_bin_of_its_own() {
-    use pannier_bundle::manifest::{Content, Port};
-    use pannier_engine::{DType, TensorView};
+    use pannier_engine::TensorView;
 
-    let port = Port {
-        name: "x".into(),
-        dtype: DType::F32,
-        shape: Vec::new(),
-        description: String::new(),
-        content: Content::Tensor,
-    };
     let described = |page: fn(usize, usize) -> f32| {
-        let mut builder = BaselineBuilder::new(std::slice::from_ref(&port), &[]);
+        let mut builder = BaselineBuilder::new(&[input()], &[]);
         for run in 0..40 {
             let values: Vec<f32> = (0..200).map(|element| page(run, element)).collect();
             builder.add(&[TensorView::from_slice(&[200], &values).unwrap()], &[]);
