@@ -4,6 +4,8 @@ use crate::program::Program;
 use crate::tensor::{Tensor, TensorView};
 use pannier_bundle::Code;
 use pannier_graph::Graph;
+use std::future::{Future, ready};
+use std::pin::Pin;
 
 /// Something that runs graphs. A value that the caller chooses, never a side effect of a feature.
 pub trait Engine: Send + Sync {
@@ -30,7 +32,20 @@ pub trait Engine: Send + Sync {
     fn prepare_owned(&self, program: Program, budget: &RunBudget<'_>) -> Result<Box<dyn Prepared>, EngineError> {
         self.prepare(&program, budget)
     }
+
+    /// [`prepare_owned`](Engine::prepare_owned) for a caller that must not block, such as a page of a browser. An engine that has
+    /// nothing to wait for answers at once, which is what engines do that do not override it.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Engine::prepare).
+    fn prepare_async<'a>(&'a self, program: Program, budget: RunBudget<'a>) -> Answer<'a, Box<dyn Prepared>> {
+        Box::pin(ready(self.prepare_owned(program, &budget)))
+    }
 }
+
+/// What an engine answers in its own time. It is polled on the thread that asked: it need not be [`Send`], because what a
+/// browser gives to wait for is not.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + 'a>>;
 
 /// A graph made ready by one engine. Shared between threads; a run changes nothing in it.
 pub trait Prepared: Send + Sync {
@@ -39,6 +54,15 @@ pub trait Prepared: Send + Sync {
     /// # Errors
     /// A wrong number, type or shape of inputs; a budget that is exceeded; a failure of an operator.
     fn run(&self, inputs: &[TensorView<'_>], budget: &RunBudget<'_>) -> Result<Vec<Tensor>, EngineError>;
+
+    /// [`run`](Prepared::run) for a caller that must not block while outputs are read back from a device. An engine that has
+    /// nothing to wait for answers at once, which is what engines do that do not override it.
+    ///
+    /// # Errors
+    /// Those of [`run`](Prepared::run).
+    fn run_async<'a>(&'a self, inputs: &'a [TensorView<'a>], budget: RunBudget<'a>) -> Answer<'a, Vec<Tensor>> {
+        Box::pin(ready(self.run(inputs, &budget)))
+    }
 
     /// What the engine knows of its memory.
     fn memory(&self) -> MemoryUse;

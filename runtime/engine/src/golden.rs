@@ -287,21 +287,58 @@ pub fn check(
 ) -> Result<SelfTest, EngineError> {
     let mut outcome = SelfTest { cases: golden.cases.len(), ..SelfTest::default() };
     for case in &golden.cases {
+        let inputs = case.tensors()?;
+        let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
+        let answers = prepared.run(&views, budget)?;
+        compare_all(case, graph, &answers, golden.tolerance, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+/// [`check`] for a caller that must not block.
+///
+/// # Errors
+/// Those of [`check`].
+pub async fn check_async(
+    prepared: &dyn Prepared,
+    graph: &Graph,
+    golden: &Golden,
+    budget: RunBudget<'_>,
+) -> Result<SelfTest, EngineError> {
+    let mut outcome = SelfTest { cases: golden.cases.len(), ..SelfTest::default() };
+    for case in &golden.cases {
+        let inputs = case.tensors()?;
+        let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
+        let answers = prepared.run_async(&views, budget).await?;
+        compare_all(case, graph, &answers, golden.tolerance, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+impl Case {
+    fn tensors(&self) -> Result<Vec<Tensor>, EngineError> {
         let invalid = |why: TensorError| EngineError::InvalidInput {
-            name: format!("golden case `{}`", case.name),
+            name: format!("golden case `{}`", self.name),
             expected: "a tensor".into(),
             found: why.to_string(),
         };
-        let inputs = case.inputs.iter().map(Stored::tensor).collect::<Result<Vec<_>, _>>().map_err(invalid)?;
-        let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
-        let answers = prepared.run(&views, budget)?;
-        let count = graph.body.outputs.len().max(case.outputs.len());
-        for index in 0..count {
-            let output = graph.body.outputs.get(index).map_or("", |value| graph.value_name(*value));
-            compare(case, output, index, answers.get(index), golden.tolerance, &mut outcome)?;
-        }
+        self.inputs.iter().map(Stored::tensor).collect::<Result<_, _>>().map_err(invalid)
     }
-    Ok(outcome)
+}
+
+fn compare_all(
+    case: &Case,
+    graph: &Graph,
+    answers: &[Tensor],
+    tolerance: Tolerance,
+    outcome: &mut SelfTest,
+) -> Result<(), EngineError> {
+    let count = graph.body.outputs.len().max(case.outputs.len());
+    for index in 0..count {
+        let output = graph.body.outputs.get(index).map_or("", |value| graph.value_name(*value));
+        compare(case, output, index, answers.get(index), tolerance, outcome)?;
+    }
+    Ok(())
 }
 
 fn compare(

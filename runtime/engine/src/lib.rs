@@ -21,7 +21,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, EngineError, Interrupt, MemoryUse, Prepared, RunBudget, Unsupported, Watch};
+pub use engine::{Answer, Engine, EngineError, Interrupt, MemoryUse, Prepared, RunBudget, Unsupported, Watch};
 pub use interface::{Symbols, check_inputs};
 pub use pannier_bundle::{Code, DType, Dim};
 pub use program::{Program, ProgramBuilder};

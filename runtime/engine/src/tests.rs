@@ -2,6 +2,8 @@ use crate::golden::{self, Case, Golden, GoldenError, Reference, Stored, Toleranc
 use crate::*;
 use pannier_graph::Graph;
 use std::cell::Cell;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 fn floats(values: &[f32]) -> Tensor {
@@ -311,4 +313,25 @@ fn a_watch_stops_at_its_deadline_or_when_cancelled() {
     cancel.cancel();
     assert_eq!((both.check(), cancel.check()), (Err(Interrupt::Deadline), Err(Interrupt::Cancelled)));
     assert!(STD_CLOCK.is_some());
+}
+
+/// Polls once: answers that are there at once need no more.
+fn answered<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn an_engine_that_blocks_answers_at_once_when_asked_asynchronously() {
+    let (graph, golden) = (graph_with_output(), golden_of(Reference::sample(floats(&[1.0]).view(), 1)));
+    let right = Fixed(vec![floats(&[1.0])]);
+    assert_eq!(answered(right.run_async(&[], RunBudget::default())), Some(Ok(vec![floats(&[1.0])])));
+    for (answer, code) in [(1.0, Ok(1)), (9.0, Err(Code::Accuracy))] {
+        let prepared = Fixed(vec![floats(&[answer])]);
+        let check = golden::check_async(&prepared, &graph, &golden, RunBudget::default());
+        let outcome = answered(check).map(|outcome| outcome.map(|passed| passed.cases).map_err(|error| error.code()));
+        assert_eq!(outcome, Some(code), "{answer}");
+    }
 }
