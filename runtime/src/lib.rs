@@ -38,6 +38,7 @@ mod options;
 mod report;
 mod session;
 mod state;
+mod wait;
 
 pub use error::{Error, LoadStep};
 pub use inputs::{Inputs, Outputs, Value};

@@ -4,9 +4,10 @@ use crate::error::{Error, LoadStep};
 use crate::observe::wants_baseline;
 use crate::options::{Options, stricter};
 use crate::report::{LoadTimes, Rejected, Report};
+use crate::wait::Wait;
 use pannier_bundle::manifest::Port;
 use pannier_bundle::{Bundle, Header, Manifest, Source, Trust, Verdict, Verified, decode_versioned};
-use pannier_engine::golden::{self, Golden, SelfTest};
+use pannier_engine::golden::{Golden, SelfTest};
 use pannier_engine::{Clock, Deadline, Engine, EngineError, Interrupt, MemoryUse, Prepared, Program, RunBudget, Watch};
 use pannier_graph::{AlignedBytes, Graph, OPSET};
 use std::sync::Arc;
@@ -157,7 +158,7 @@ pub(crate) struct Chosen {
 }
 
 /// Takes the first engine that supports the graph and passes the golden cases.
-pub(crate) fn choose(
+pub(crate) async fn choose<W: Wait>(
     parts: &mut Parts<'_>,
     memory_bytes: Option<u64>,
     limit: Option<&LoadLimit>,
@@ -183,7 +184,7 @@ pub(crate) fn choose(
         } else {
             program = parts.program.clone();
         }
-        match tested(&**engine, program, parts, memory_bytes, limit, options) {
+        match tested::<W>(&**engine, program, parts, memory_bytes, limit, options).await {
             Ok(Tested { prepared, self_test, self_test_ms }) => {
                 let prepare_ms = start.elapsed_ms() - self_test_ms;
                 let load = LoadTimes { prepare_ms, self_test_ms, ..parts.times };
@@ -215,7 +216,7 @@ struct Tested {
 }
 
 /// Prepares one engine and runs the golden cases, if there are any.
-fn tested(
+async fn tested<W: Wait>(
     engine: &dyn Engine,
     program: Program,
     parts: &Parts<'_>,
@@ -228,15 +229,18 @@ fn tested(
     let preparing = |error| (LoadStep::Prepare, error);
     let budget = RunBudget { memory_bytes, watch: Some(&watches) };
     options.begin(LoadStep::Prepare);
-    let prepared = engine.prepare_owned(program, &budget).map_err(preparing)?;
+    let prepared = W::prepare(engine, program, budget).await.map_err(preparing)?;
     let memory_bytes = beside_weights(memory_bytes, prepared.memory().weight_bytes).map_err(preparing)?;
     if parts.golden.is_some() {
         options.begin(LoadStep::SelfTest);
     }
     let start = Stopwatch::start(options.clock);
     let budget = RunBudget { memory_bytes, ..budget };
-    let check = |golden| golden::check(&*prepared, &parts.program.graph, golden, &budget);
-    let self_test = parts.golden.as_ref().map(check).transpose().map_err(|error| (LoadStep::SelfTest, error))?;
+    let self_test = match &parts.golden {
+        Some(golden) => Some(W::check(&*prepared, &parts.program.graph, golden, budget).await),
+        None => None,
+    };
+    let self_test = self_test.transpose().map_err(|error| (LoadStep::SelfTest, error))?;
     Ok(Tested { prepared, self_test, self_test_ms: start.elapsed_ms() })
 }
 

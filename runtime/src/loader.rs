@@ -6,6 +6,7 @@ use crate::observe::wants_baseline;
 use crate::options::Options;
 use crate::report::LoadTimes;
 use crate::session::Session;
+use crate::wait::{Async, Blocking, Wait, now};
 use crate::{LoadStep, Trust};
 use pannier_bundle::{Event, Manifest, Opened, Section, Stream};
 use pannier_engine::golden::Golden;
@@ -97,6 +98,19 @@ impl Loader {
     /// # Errors
     /// Those of [`Session::open`]. Never panics.
     pub fn finish(self) -> Result<Session, Error> {
+        now(self.load::<Blocking>())
+    }
+
+    /// [`finish`](Loader::finish) for a caller that must not block, such as a page of a browser: waits for engines that compute
+    /// elsewhere while it is polled.
+    ///
+    /// # Errors
+    /// Those of [`Loader::finish`]. Never panics.
+    pub async fn finish_async(self) -> Result<Session, Error> {
+        self.load::<Async>().await
+    }
+
+    async fn load<W: Wait>(self) -> Result<Session, Error> {
         let Loader { stream, options, limit, opened, graph, golden, baseline, labels, weights, times, failed, .. } =
             self;
         if let Some(error) = failed {
@@ -108,7 +122,7 @@ impl Loader {
         let program = Program { graph: Arc::new(graph), sections: weights };
         let Opened { manifest, verdict, .. } = *opened;
         let parts = Parts { program, reread: None, manifest, labels, verdict: Some(verdict), golden, baseline, times };
-        Session::from_parts(parts, limit.as_ref(), &options)
+        Session::from_parts::<W>(parts, limit.as_ref(), &options).await
     }
 
     /// What the bundle says of itself, as soon as it is trusted.

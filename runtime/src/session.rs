@@ -7,6 +7,7 @@ use crate::observe::Observer;
 use crate::options::{Options, RunOptions, stricter};
 use crate::report::Report;
 use crate::state::{self, State};
+use crate::wait::{Async, Blocking, Wait, now};
 use pannier_bundle::{Manifest, Source, Trust, Verdict};
 use pannier_engine::{Clock, Deadline, EngineError, Prepared, Program, RunBudget, Tensor, TensorView, Watch};
 use std::sync::Arc;
@@ -53,7 +54,8 @@ impl Session {
     /// Those of [`Session::open`].
     pub fn from_source<S: Source>(source: S, trust: &Trust, options: &Options) -> Result<Session, Error> {
         let limit = LoadLimit::start(options)?;
-        Session::from_parts(load::read(source, trust, limit.as_ref(), options)?, limit.as_ref(), options)
+        let parts = load::read(source, trust, limit.as_ref(), options)?;
+        now(Session::from_parts::<Blocking>(parts, limit.as_ref(), options))
     }
 
     /// Prepares a program that does not come from a bundle. There is nothing to verify it by and no golden case.
@@ -61,10 +63,11 @@ impl Session {
     /// # Errors
     /// Those of [`Session::open`] that are not about bundles.
     pub fn from_program(program: Program, manifest: Manifest, options: &Options) -> Result<Session, Error> {
-        Session::from_parts(Parts::new(program, manifest), LoadLimit::start(options)?.as_ref(), options)
+        let limit = LoadLimit::start(options)?;
+        now(Session::from_parts::<Blocking>(Parts::new(program, manifest), limit.as_ref(), options))
     }
 
-    pub(crate) fn from_parts(
+    pub(crate) async fn from_parts<W: Wait>(
         mut parts: Parts<'_>,
         limit: Option<&LoadLimit>,
         options: &Options,
@@ -75,7 +78,7 @@ impl Session {
         if let (Some(deadline), None) = (deadline, options.clock) {
             return Err(load::no_clock(deadline));
         }
-        let chosen = load::choose(&mut parts, memory_bytes, limit, options)?;
+        let chosen = load::choose::<W>(&mut parts, memory_bytes, limit, options).await?;
         // The engine has what it needs of the program: dropping it here is what keeps weights from being held twice.
         let Parts { manifest, labels, verdict, baseline, .. } = parts;
         let observer = Observer::new(&manifest, &labels, baseline.as_deref(), &chosen.report, options)?;
@@ -117,9 +120,20 @@ impl Session {
     /// # Errors
     /// Those of [`Session::run`]; [`Error::NoClock`].
     pub fn run_with<'i>(&self, inputs: impl AsRef<Inputs<'i>>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
-        let start = Stopwatch::start(self.observer.clock());
-        let outputs = self.run_named(inputs.as_ref(), options);
-        self.observer.outcome(&start, outputs)
+        now(self.observed(self.run_named::<Blocking>(inputs.as_ref(), options)))
+    }
+
+    /// [`run_with`](Session::run_with) for a caller that must not block, such as a page of a browser: waits for an engine that
+    /// computes elsewhere while it is polled. An engine of this processor's computes at the first poll.
+    ///
+    /// # Errors
+    /// Those of [`Session::run_with`].
+    pub async fn run_async<'i>(
+        &self,
+        inputs: impl AsRef<Inputs<'i>>,
+        options: &RunOptions<'_>,
+    ) -> Result<Outputs, Error> {
+        self.observed(self.run_named::<Async>(inputs.as_ref(), options)).await
     }
 
     /// Runs once with the state of a stream, and leaves the new state in it. Inputs that the manifest feeds from an
@@ -143,9 +157,20 @@ impl Session {
         inputs: impl AsRef<Inputs<'i>>,
         options: &RunOptions<'_>,
     ) -> Result<Outputs, Error> {
-        let start = Stopwatch::start(self.observer.clock());
-        let outputs = self.step_named(state, inputs.as_ref(), options);
-        self.observer.outcome(&start, outputs)
+        now(self.observed(self.step_named::<Blocking>(state, inputs.as_ref(), options)))
+    }
+
+    /// [`step_with`](Session::step_with) for a caller that must not block, as [`run_async`](Session::run_async).
+    ///
+    /// # Errors
+    /// Those of [`Session::run_with`].
+    pub async fn step_async<'i>(
+        &self,
+        state: &mut State,
+        inputs: impl AsRef<Inputs<'i>>,
+        options: &RunOptions<'_>,
+    ) -> Result<Outputs, Error> {
+        self.observed(self.step_named::<Async>(state, inputs.as_ref(), options)).await
     }
 
     /// What the session did so far, for those who send it somewhere. `None` unless [`Options::observe`] asked for it.
@@ -174,7 +199,14 @@ impl Session {
         Report { memory: self.prepared.memory(), ..self.report.clone() }
     }
 
-    fn run_named(&self, inputs: &Inputs<'_>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
+    /// Tells the observer of a run that fails, wherever it does.
+    async fn observed(&self, run: impl Future<Output = Result<Outputs, Error>>) -> Result<Outputs, Error> {
+        let start = Stopwatch::start(self.observer.clock());
+        let outputs = run.await;
+        self.observer.outcome(&start, outputs)
+    }
+
+    async fn run_named<W: Wait>(&self, inputs: &Inputs<'_>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
         let inputs = self.arrange(inputs)?;
         let views = self
             .manifest
@@ -182,10 +214,15 @@ impl Session {
             .iter()
             .zip(inputs)
             .map(|(port, view)| view.ok_or_else(|| Error::MissingInput { name: port.name.clone() }));
-        self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)
+        self.run_in_order::<W>(&views.collect::<Result<Vec<_>, _>>()?, options).await
     }
 
-    fn step_named(&self, state: &mut State, inputs: &Inputs<'_>, options: &RunOptions<'_>) -> Result<Outputs, Error> {
+    async fn step_named<W: Wait>(
+        &self,
+        state: &mut State,
+        inputs: &Inputs<'_>,
+        options: &RunOptions<'_>,
+    ) -> Result<Outputs, Error> {
         let given = self.arrange(inputs)?;
         let ports = &self.manifest.inputs;
         let symbols = state::bound(ports.iter().zip(&given).filter_map(|(port, view)| Some((port, (*view)?))));
@@ -199,7 +236,7 @@ impl Session {
             let carried = || state::fed_by(port).and_then(|_| state.get(&port.name)).map(Tensor::view);
             view.or_else(carried).ok_or_else(|| Error::MissingInput { name: port.name.clone() })
         });
-        let outputs = self.run_in_order(&views.collect::<Result<Vec<_>, _>>()?, options)?;
+        let outputs = self.run_in_order::<W>(&views.collect::<Result<Vec<_>, _>>()?, options).await?;
         for port in ports {
             if let Some(next) = state::fed_by(port).and_then(|output| outputs.get(output)) {
                 state.set(&port.name, next.clone());
@@ -225,7 +262,11 @@ impl Session {
         Ok(views)
     }
 
-    fn run_in_order(&self, views: &[TensorView<'_>], options: &RunOptions<'_>) -> Result<Outputs, Error> {
+    async fn run_in_order<W: Wait>(
+        &self,
+        views: &[TensorView<'_>],
+        options: &RunOptions<'_>,
+    ) -> Result<Outputs, Error> {
         let deadline = stricter(self.deadline, options.deadline);
         let deadline = match (deadline, self.clock) {
             (Some(duration), Some(clock)) => Some(Deadline::after(duration, clock)),
@@ -245,7 +286,7 @@ impl Session {
             watch: Some(&watches),
         };
         let start = Stopwatch::start(self.observer.clock());
-        let outputs = self.prepared.run(views, &budget)?;
+        let outputs = W::run(&*self.prepared, views, budget).await?;
         self.observer.succeeded(&start, views, &outputs, &*self.prepared);
         let names = self.manifest.outputs.iter().map(|port| port.name.clone());
         Ok(names.zip(outputs).collect())

@@ -1,5 +1,6 @@
 //! Sessions: what is verified, which engine is taken and why, what a run may use, how state is carried.
 
+mod asynchronous;
 mod deadline;
 mod loader;
 
@@ -56,6 +57,22 @@ fn twice(envelope: Envelope) -> (Program, Manifest) {
     builder.output("y", y);
     let ports = |name: &str| vec![port(name, &n(), Content::Tensor)];
     (builder.build(), manifest(ports("x"), ports("y"), envelope))
+}
+
+/// `sum' = sum + x`, of as many numbers as `x` has, where `sum` is state.
+fn running_sum() -> (Program, Manifest) {
+    let n = || vec![Dim::Symbol("n".into())];
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &n());
+    let sum = builder.input("sum", DType::F32, &n());
+    let next = builder.node("Add", &[sum, x]);
+    builder.output("next", next);
+    let manifest = manifest(
+        vec![port("x", &n(), Content::Tensor), port("sum", &n(), Content::State { output: "next".into() })],
+        vec![port("next", &n(), Content::NextState)],
+        FREE,
+    );
+    (builder.build(), manifest)
 }
 
 fn floats(values: &[f32]) -> Tensor {
@@ -325,19 +342,8 @@ fn the_manifest_speaks_of_the_graph() {
 
 #[test]
 fn state_is_zeros_at_first_and_then_what_came_out() {
-    // sum' = sum + x, of as many numbers as x has.
-    let n = || vec![Dim::Symbol("n".into())];
-    let mut builder = ProgramBuilder::new();
-    let x = builder.input("x", DType::F32, &n());
-    let sum = builder.input("sum", DType::F32, &n());
-    let next = builder.node("Add", &[sum, x]);
-    builder.output("next", next);
-    let manifest = manifest(
-        vec![port("x", &n(), Content::Tensor), port("sum", &n(), Content::State { output: "next".into() })],
-        vec![port("next", &n(), Content::NextState)],
-        FREE,
-    );
-    let session = Session::from_program(builder.build(), manifest, &Options::default()).unwrap();
+    let (program, manifest) = running_sum();
+    let session = Session::from_program(program, manifest, &Options::default()).unwrap();
     let mut state = State::new();
     let step = |state: &mut State, x: &[f32]| {
         session.step(state, inputs! { "x" => floats(x) }).map(|outputs| outputs.get("next").cloned())
