@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use pannier::manifest::Port;
-use pannier::{Code, DType, Inputs, Session, State, Tensor};
+use pannier::{Code, DType, Inputs, RunOptions, Session, State, Tensor};
 use pannier_graph::AlignedBytes;
 
 use crate::{Description, Failure};
@@ -105,6 +105,22 @@ impl Model {
     pub fn step(&mut self) -> Result<(), Failure> {
         let inputs = self.take_inputs()?;
         let outputs = self.session.step(&mut self.state, &inputs)?;
+        self.keep(outputs);
+        Ok(())
+    }
+
+    /// [`Model::run`] for an engine that computes elsewhere.
+    pub async fn run_async(&mut self) -> Result<(), Failure> {
+        let inputs = self.take_inputs()?;
+        let outputs = self.session.run_async(&inputs, &RunOptions::default()).await?;
+        self.keep(outputs);
+        Ok(())
+    }
+
+    /// [`Model::step`] for an engine that computes elsewhere.
+    pub async fn step_async(&mut self) -> Result<(), Failure> {
+        let inputs = self.take_inputs()?;
+        let outputs = self.session.step_async(&mut self.state, &inputs, &RunOptions::default()).await?;
         self.keep(outputs);
         Ok(())
     }

@@ -13,8 +13,8 @@ export class PannierError extends Error {
   }
 
   /** The error as plain data, in which form the runtime and workers give it. */
-  static from({ code, message, hint }, cause) {
-    return new PannierError(code, message, { hint, cause });
+  static from({ code, message, hint, ...more }, cause) {
+    return Object.assign(new PannierError(code, message, { hint, cause }), more);
   }
 }
 
@@ -36,8 +36,26 @@ export function throwIfAborted(signal) {
   if (signal?.aborted) throw interrupted(signal);
 }
 
+/** What is promised, unless the signal is given before. */
+export function unlessAborted(signal, promise) {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(interrupted(signal));
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
 /** Why the signal was given: an error of ours, or the caller gave up for the reason in it. */
 export function interrupted(signal) {
   if (signal?.reason instanceof PannierError) return signal.reason;
   return new PannierError("E_INTERRUPTED", "cancelled by the caller", { cause: signal?.reason });
+}
+
+/** An error as plain data: classes do not travel between threads. */
+export function plain(error) {
+  const ours = error instanceof PannierError ? error : new PannierError("E_FAILED", String(error));
+  // The message is a property that does not spread.
+  const { message, name, ...rest } = ours;
+  return { ...rest, message };
 }

@@ -68,11 +68,12 @@ export function runtime({ wasm, tract, telemetry = null }) {
   };
 }
 
-async function compile(wasm) {
+/** Compiles a module, which may have to be fetched. */
+export async function compile(wasm) {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return compileBytes(wasm, "the given bytes");
   if (typeof wasm !== "string" && !(wasm instanceof URL)) {
-    throw usage("`wasm` or `tract` is neither an address, nor bytes, nor a WebAssembly.Module");
+    throw usage("a module is neither an address, nor bytes, nor a WebAssembly.Module");
   }
   const url = new URL(address(wasm));
   const files = url.protocol === "file:" ? builtin("node:fs/promises") : undefined;

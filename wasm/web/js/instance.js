@@ -13,19 +13,28 @@ export class Instance {
   /** A bundle on its way in, or else a model. */
   #bundle = null;
   #model = null;
+  /** The last use of the model so far: each waits for the one before. */
+  #last = Promise.resolve();
+  /** Ends the wait for an answer that will never come; `null` while nothing is waited for. */
+  #giveUp = null;
   /** Names of the module's engines, in order of preference. */
   engines;
 
-  /** @param {WebAssembly.Module} module */
-  static async create(module) {
+  /**
+   * @param {WebAssembly.Module} module
+   * @param bind the function that makes bindings for the module
+   */
+  static async create(module, bind = instantiate) {
     const self = new Instance();
-    self.#bindings = instantiate();
+    self.#bindings = bind();
     try {
       ({ memory: self.#memory } = await self.#bindings({ module_or_path: module }));
     } catch (cause) {
       const code = cause instanceof RangeError ? "E_MEMORY_BUDGET" : "E_FAILED";
       throw new PannierError(code, `the runtime cannot be started: ${cause.message}`, { cause });
     }
+    self.#bindings.onEnd?.((why) => self.#giveUp?.(why));
+    await self.#wait(() => self.#bindings.openDevice?.());
     self.engines = self.#call(() => self.#bindings.engines());
     return self;
   }
@@ -60,15 +69,15 @@ export class Instance {
   }
 
   /** Prepares and tests the model, and tells `onStep` of it. */
-  finish(onStep) {
+  async finish(onStep) {
     const bundle = this.#bundle;
     this.#bundle = null;
-    this.#model = this.#call(() => bundle.finish(onStep));
+    this.#model = await this.#wait(() => bundle.finish(onStep));
   }
 
   /** The description of the model, with the names that the runtime gives to its fields. */
-  describe() {
-    return this.#call(() => this.#model.describe());
+  async describe() {
+    return this.#inTurn(() => this.#model.describe());
   }
 
   /** Size of this instance's memory in bytes. */
@@ -83,16 +92,16 @@ export class Instance {
    * @param {readonly { name: string }[]} outputs the model's, in its order
    * @param {boolean} isStep whether state inputs that are not given are zeros
    */
-  run(inputs, outputs, isStep) {
-    return this.#call(() => {
+  async run(inputs, outputs, isStep) {
+    return this.#inTurn(async () => {
       const model = this.#model;
       model.reset();
       for (const [index, { type, data, dims }] of inputs) {
         const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
         model.give(index, Uint32Array.from(dims), TYPES[type].number, bytes);
       }
-      if (isStep) model.step();
-      else model.run();
+      // A module whose engine computes elsewhere gives a promise.
+      await (isStep ? model.step() : model.run());
       const taken = Object.fromEntries(outputs.map(({ name }, index) => [name, take(model, index)]));
       model.reset();
       return taken;
@@ -104,16 +113,41 @@ export class Instance {
     return this.#call(() => this.#model.closeWindow(JSON.stringify(window)));
   }
 
+  /** Does something with the model when nobody else does: its inputs and outputs are those of one run. */
+  #inTurn(work) {
+    const turn = this.#last.then(() => this.#wait(work));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
   /** Does something with the bindings. What they throw becomes an error of ours. */
   #call(work) {
     try {
       return work();
     } catch (cause) {
-      // An error of the runtime is an object of its own making. Anything else is a call that did not come to its end, and
-      // from now on every call fails.
-      const isOurs = typeof cause?.code === "string" && !(cause instanceof Error);
-      throw PannierError.from(isOurs ? cause : JSON.parse(this.#bindings.lastWords()), isOurs ? undefined : cause);
+      throw this.#explain(cause);
     }
+  }
+
+  /** The same for what may take its time. */
+  async #wait(work) {
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#giveUp = reject;
+        Promise.resolve(work()).then(resolve, reject);
+      });
+    } catch (cause) {
+      throw this.#explain(cause);
+    } finally {
+      this.#giveUp = null;
+    }
+  }
+
+  #explain(cause) {
+    // An error of the runtime is an object of its own making. Anything else is a call that did not come to its end, and
+    // from now on every call fails.
+    const isOurs = typeof cause?.code === "string" && !(cause instanceof Error);
+    return PannierError.from(isOurs ? cause : JSON.parse(this.#bindings.lastWords()), isOurs ? undefined : cause);
   }
 }
 

@@ -14,9 +14,9 @@ const THE_ENGINES = ["E_UNSUPPORTED_OPERATOR", "E_ACCURACY"];
 /**
  * Loads a bundle into an instance of its own.
  *
- * @param runtime the modules, as `runtime` of `init.js` gives them
+ * @param runtime the modules, as `runtime` of `init.js` gives them; `bind` beside them where they have bindings of their own
  * @param {string | URL | ArrayBuffer | ArrayBufferView} where
- * @param options as `loadOptions` gives them
+ * @param options as `loadOptions` gives them; `kept` beside them is given every piece that was verified
  */
 export async function load(runtime, where, options) {
   throwIfAborted(options.signal);
@@ -28,7 +28,7 @@ export async function load(runtime, where, options) {
   const supply = find(where, limited);
   try {
     const [module, supplied] = await Promise.all([compiled, supply]);
-    const loading = new Loading(await Instance.create(module), runtime, limited);
+    const loading = new Loading(await Instance.create(module, runtime.bind), runtime, limited);
     await receive(loading, supplied);
     try {
       return await loading.finish();
@@ -111,6 +111,7 @@ class Loading {
       await this.#receiveOnce(source, keeper);
     }
     this.#receiveMs = performance.now() - this.#startMs;
+    this.#options.kept?.close(source.kind);
   }
 
   async #receiveOnce(source, keeper) {
@@ -131,11 +132,11 @@ class Loading {
     }
   }
 
-  /** Prepares and tests the model: in one go, because WebAssembly cannot be left half way. */
+  /** Prepares and tests the model. On the CPU in one go, because WebAssembly cannot be left half way. */
   async finish() {
     await turn();
     throwIfAborted(this.#options.signal);
-    this.#instance.finish((phase) => this.#tell(phase));
+    await this.#instance.finish((phase) => this.#tell(phase));
     return { instance: this.#instance, source: this.#source, installedUnixS: this.#installedUnixS, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 
@@ -155,6 +156,7 @@ class Loading {
     this.#totalBytes = null;
     this.#sha256 = "";
     this.#early = [];
+    this.#options.kept?.restart();
     this.#instance.open(this.#options.wire);
   }
 
@@ -170,6 +172,7 @@ class Loading {
     // A copy: a source may use its buffer again.
     if (this.#instance.isSupported) this.#early = null;
     else this.#early?.push(piece.slice());
+    this.#options.kept?.write(piece);
     this.#position += piece.length;
     this.#totalBytes ??= this.#instance.fileBytes ?? null;
     if (this.#sha256 === "") {

@@ -16,7 +16,7 @@ export class LocalModel {
     self.#instance = loaded.instance;
     self.#loaded = { source: loaded.source, receiveMs: loaded.receiveMs };
     self.installedUnixS = loaded.installedUnixS;
-    self.description = describe(loaded.instance.describe(), loaded.sha256);
+    self.description = describe(await loaded.instance.describe(), loaded.sha256);
     return self;
   }
 
@@ -26,7 +26,7 @@ export class LocalModel {
   }
 
   async report() {
-    return report(this.#instance.describe(), { ...this.#loaded, memoryBytes: this.#instance.memoryBytes });
+    return report(await this.#instance.describe(), { ...this.#loaded, memoryBytes: this.#instance.memoryBytes });
   }
 
   /** Ends a window of telemetry and gives its payload. */

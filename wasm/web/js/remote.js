@@ -17,20 +17,33 @@ export class RemoteModel {
   /** When the bundle came to this machine, in seconds since 1970. */
   installedUnixS;
 
-  static async load(runtime, where, { onProgress, signal, wire, cache, retries }) {
-    const self = new RemoteModel();
+  static async load(runtime, where, options) {
     // Compiled here, once for all workers.
     const module = await runtime.module();
-    throwIfAborted(signal);
+    throwIfAborted(options.signal);
+    const { wire, cache, retries } = options;
+    const start = () => new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "@pannier/runtime" });
+    return RemoteModel.open(start, where, { module, options: { wire, cache, retries } }, options, runtime);
+  }
+
+  /**
+   * Has a worker load a model.
+   *
+   * @param start gives the worker, whose script calls `answer` of `answer.js`
+   * @param question what it is to load the model of, beside where that is
+   * @param runtime lends it the larger module
+   */
+  static async open(start, where, question, { onProgress, signal }, runtime) {
+    const self = new RemoteModel();
     self.#runtime = runtime;
     self.#onProgress = onProgress;
-    self.#start();
+    self.#start(start);
     try {
       // An address means the same there as here.
       const isBytes = where instanceof ArrayBuffer || ArrayBuffer.isView(where);
       const place = isBytes ? compact(bytesOf(where)) : address(where);
-      const question = { create: { module, where: place, options: { wire, cache, retries } } };
-      ({ description: self.description, installedUnixS: self.installedUnixS } = await self.#ask(question, { signal }));
+      const asked = { create: { ...question, where: place } };
+      ({ description: self.description, installedUnixS: self.installedUnixS } = await self.#ask(asked, { signal }));
     } catch (error) {
       self.close();
       throw error;
@@ -63,9 +76,9 @@ export class RemoteModel {
     this.#fail(new PannierError("E_INTERRUPTED", "the session was closed"));
   }
 
-  #start() {
+  #start(start) {
     if (globalThis.Worker === undefined) throw new PannierError("E_FAILED", "there are no workers here");
-    this.#worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "@pannier/runtime" });
+    this.#worker = start();
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onmessageerror = () => this.#fail(new PannierError("E_FAILED", "an answer of the worker got lost"));
     this.#worker.onerror = (event) => {

@@ -1,18 +1,16 @@
 //! A bundle on its way in.
 
-use js_sys::Function;
 use pannier::Loader;
 use pannier_wasm_interface::{Failure, describe, forget_refusal};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::host::{given, telling};
-use crate::model::Model;
+use crate::host::given;
 use crate::options::LoadOptions;
 
-/// A bundle on its way in.
+/// A bundle on its way in. How it is finished is in `blocking.rs` and in `webgpu.rs`.
 #[wasm_bindgen]
-pub struct Bundle(Loader);
+pub struct Bundle(pub(crate) Loader);
 
 #[wasm_bindgen]
 impl Bundle {
@@ -48,12 +46,5 @@ impl Bundle {
     #[wasm_bindgen(getter, js_name = isSupported)]
     pub fn is_supported(&self) -> bool {
         self.0.is_supported()
-    }
-
-    /// Prepares and tests the model, once all of the bundle has arrived, and tells of these steps.
-    pub fn finish(self, on_step: Function) -> Result<Model, JsValue> {
-        forget_refusal();
-        let session = telling(on_step, || self.0.finish());
-        given(session.map(Model::new).map_err(Failure::from))
     }
 }

@@ -40,12 +40,18 @@ pub(crate) fn tell(step: LoadStep) {
     });
 }
 
-/// Does `work`, and tells `on_step` of its steps by name.
-pub(crate) fn telling<R>(on_step: Function, work: impl FnOnce() -> R) -> R {
+/// Tells `on_step` of the steps by name, until what this returns is dropped.
+pub(crate) fn telling(on_step: Function) -> Telling {
     ON_STEP.set(Some(on_step));
-    let result = work();
-    ON_STEP.set(None);
-    result
+    Telling
+}
+
+pub(crate) struct Telling;
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        ON_STEP.set(None);
+    }
 }
 
 /// The result of a call: an error is an object with `code`, `message` and `hint`.

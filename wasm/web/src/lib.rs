@@ -17,14 +17,16 @@
 
 #![cfg(target_family = "wasm")]
 
+mod blocking;
 mod bundle;
 mod host;
 mod model;
 mod options;
 mod window;
 
-use pannier::{Code, Options};
+use pannier::{Code, Engine};
 use pannier_wasm_interface::{Failure, text};
+use std::sync::Arc;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use bundle::Bundle;
@@ -44,13 +46,14 @@ pub fn start() {
 }
 
 /// Names of this module's engines, in order of preference.
-#[wasm_bindgen]
-pub fn engines() -> Vec<String> {
-    engine_names().map(str::to_owned).collect()
+#[wasm_bindgen(js_name = engines)]
+pub fn engine_names() -> Vec<String> {
+    engines().into_iter().map(|engine| engine.name().to_owned()).collect()
 }
 
-fn engine_names() -> impl Iterator<Item = &'static str> {
-    Options::default().engines.into_iter().map(|engine| engine.name())
+/// This module's engines, in order of preference.
+fn engines() -> Vec<Arc<dyn Engine>> {
+    pannier::Options::default().engines
 }
 
 /// Why a call never returned, as the JSON of an error. The first reason stays: after it nothing here is to be used.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use js_sys::Uint8Array;
 use pannier::{LoadTimes, Session};
 use pannier_wasm_interface::model::Output;
-use pannier_wasm_interface::{Description, Failure, forget_refusal, model};
+use pannier_wasm_interface::{Description, Failure, model};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -13,9 +13,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::engine_names;
 use crate::host::{given, object};
 
-/// A loaded model, with the inputs of its next run and the outputs of its last one.
+/// A loaded model, with the inputs of its next run and the outputs of its last one. How it is run is in `blocking.rs` and in
+/// `webgpu.rs`.
 #[wasm_bindgen]
-pub struct Model(model::Model);
+pub struct Model(pub(crate) model::Model);
 
 impl Model {
     pub(crate) fn new(session: Session) -> Model {
@@ -40,7 +41,7 @@ impl Model {
     pub fn describe(&self) -> JsValue {
         let LoadTimes { verify_ms, read_ms, prepare_ms, self_test_ms } = self.0.session().report().load;
         let load = LoadView { verify_ms, read_ms, prepare_ms, self_test_ms };
-        let document = Document { description: self.0.describe(), engines: engine_names().collect(), load };
+        let document = Document { description: self.0.describe(), engines: engine_names(), load };
         object(&serde_json::to_string(&document).unwrap_or_default())
     }
 
@@ -50,18 +51,6 @@ impl Model {
         given(self.0.input_shape(index, shape.len()))?.copy_from_slice(shape);
         data.copy_to(given(self.0.input_data(index, dtype, size_bytes))?);
         Ok(())
-    }
-
-    /// Runs with the inputs that were given.
-    pub fn run(&mut self) -> Result<(), JsValue> {
-        forget_refusal();
-        given(self.0.run())
-    }
-
-    /// Runs with the inputs that were given; state inputs that were not are zeros, after [`Model::reset`].
-    pub fn step(&mut self) -> Result<(), JsValue> {
-        forget_refusal();
-        given(self.0.step())
     }
 
     /// Forgets state, inputs and outputs.
@@ -92,7 +81,7 @@ impl Model {
 struct Document<'a> {
     #[serde(flatten)]
     description: Description<'a>,
-    engines: Vec<&'static str>,
+    engines: Vec<String>,
     load: LoadView,
 }
 

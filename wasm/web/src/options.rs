@@ -7,7 +7,7 @@ use pannier::{Limits, Options, Trust};
 use pannier_wasm_interface::{Failure, trust};
 use serde::Deserialize;
 
-use crate::host;
+use crate::{engines, host};
 
 /// How a bundle is loaded. The names are those of `js/options.js`, which also says what they mean.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +54,7 @@ impl LoadOptions {
         let limits = Limits::default();
         let content_bytes = self.content_bytes.unwrap_or(limits.content_bytes);
         Ok(Options {
+            engines: engines(),
             limits: Limits { content_bytes, ..limits },
             memory_bytes: self.memory_bytes,
             deadline: duration(self.deadline_ms)?,
