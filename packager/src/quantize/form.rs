@@ -53,9 +53,12 @@ impl Form {
     }
 }
 
-/// The rewrites of one form that recipes asked for.
+/// What a recipe asks for: whether channels are equalized, and how much of activations is smoothed.
+type Rewrite = (bool, Option<f32>);
+
+/// The rewrites of one form that recipes asked for; `None` where one changes nothing.
 #[derive(Default)]
-pub(super) struct Forms(Vec<((bool, Option<f32>), Option<Form>)>);
+pub(super) struct Forms(Vec<(Rewrite, Option<Form>)>);
 
 impl Forms {
     /// What a recipe is applied to; `None` where that is the original.
@@ -67,7 +70,7 @@ impl Forms {
         inputs: &[Vec<Tensor>],
         progress: Progress<'_>,
     ) -> Result<Option<Form>, QuantizeError> {
-        let key = (recipe.equalize, recipe.smooth);
+        let key: Rewrite = (recipe.equalize, recipe.smooth);
         if key == (false, None) {
             return Ok(None);
         }
