@@ -98,7 +98,7 @@ impl Turned {
 /// The form in which a weight is kept.
 enum Slot {
     Stored(Arc<AlignedBytes>, Range<usize>),
-    Packed(Form, Arc<AlignedBytes>),
+    Packed(Box<Form>, Arc<AlignedBytes>),
     /// A plan has it, and there will be no other plan.
     Gone,
 }
@@ -166,7 +166,7 @@ impl Weights {
         match self.slots().get(span)? {
             Slot::Stored(bytes, range) => Constant::stored(bytes.clone(), range.clone(), *span),
             Slot::Packed(form, packed) => {
-                let turned = Turned { form: *form, packed: packed.clone(), stored: OnceLock::new() };
+                let turned = Turned { form: **form, packed: packed.clone(), stored: OnceLock::new() };
                 Some(Constant::turned(Arc::new(turned), *span))
             }
             Slot::Gone => None,
@@ -203,7 +203,7 @@ impl Weights {
         if !self.more_plans {
             *slot = Slot::Gone;
         } else if form.is_reversible() {
-            *slot = Slot::Packed(form, packed.clone());
+            *slot = Slot::Packed(Box::new(form), packed.clone());
         }
     }
 
