@@ -12,6 +12,7 @@ mod lower;
 mod pack;
 mod quantize;
 mod quantize_fuse;
+mod quantize_rows;
 mod rewrite;
 mod transposes;
 

@@ -6,6 +6,7 @@
 //! All other constant integers become numbers here, once.
 
 use super::Context;
+use super::quantize_rows;
 use super::rewrite::Rewrite;
 use crate::fused::{
     DynamicQuantize, Epilogue, Fused, Quant, Quantized, QuantizedChain, QuantizedKernel, QuantizedWeights, Source,
@@ -24,13 +25,10 @@ const BYTES: [DType; 2] = [DType::U8, DType::I8];
 
 pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     Rewrite::walk(ir, |rewrite, node| {
-        match scaled_integers(rewrite, &node) {
-            Some(layer) => rewrite.emit(layer),
-            None => match integer_product(rewrite, &node) {
-                Some(quantize) => rewrite.emit(quantize),
-                None => rewrite.emit(node),
-            },
-        }
+        let made = scaled_integers(rewrite, &node)
+            .or_else(|| integer_product(rewrite, &node))
+            .or_else(|| quantize_rows::lookup(rewrite, &node));
+        rewrite.emit(made.unwrap_or(node));
         Ok::<(), Stop>(())
     })?;
     super::cleanup::dead_code(ir);
@@ -50,7 +48,7 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
 }
 
 /// A node of the standard, without operands.
-fn standard(op: &str, attributes: Vec<(String, Attribute)>) -> Option<Op> {
+pub(super) fn standard(op: &str, attributes: Vec<(String, Attribute)>) -> Option<Op> {
     let node = GraphNode {
         name: String::new(),
         domain: String::new(),
@@ -152,13 +150,14 @@ fn integer_product(rewrite: &mut Rewrite<'_>, node: &Node) -> Option<Node> {
 }
 
 /// Emits a node whose result are numbers of this shape.
-fn numbers(rewrite: &mut Rewrite<'_>, name: &str, op: Op, inputs: Vec<Option<Id>>, shape: Vec<usize>) -> Id {
+pub(super) fn numbers(rewrite: &mut Rewrite<'_>, name: &str, op: Op, inputs: Vec<Option<Id>>, shape: Vec<usize>) -> Id {
     let output = rewrite.ir.fresh(name, DType::F32, shape);
     rewrite.emit(Node { name: name.to_string(), op, inputs, outputs: vec![Some(output)] });
     output
 }
 
-fn is_constant(ir: &Ir, node: &Node) -> bool {
+/// Whether numbers are made of constant integers.
+pub(super) fn is_constant(ir: &Ir, node: &Node) -> bool {
     node.is("DequantizeLinear") && node.inputs.iter().flatten().all(|id| ir.is_constant(*id))
 }
 

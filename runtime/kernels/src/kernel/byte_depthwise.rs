@@ -61,7 +61,7 @@ struct Ready<I>(MaybeUninit<[[I; COLUMNS]; GROUPS]>);
 /// One output row. `PX` pixels are computed side by side, `HALF` where there are not more.
 #[inline(always)]
 pub unsafe fn depthwise<D: Dot, const PX: usize, const HALF: usize>(d: &ByteDepthwise<'_>) {
-    let usual = !d.weight_zeros && d.dilation == 1 && d.kernel_h <= GROUPS * D::GROUP;
+    let usual = !D::SMALL && !d.weight_zeros && d.dilation == 1 && d.kernel_h <= GROUPS * D::GROUP;
     // SAFETY: the driver's row.
     unsafe {
         match (d.taps, d.stride) {
@@ -80,6 +80,9 @@ unsafe fn row<D: Dot, const PX: usize, const HALF: usize, const TAPS: usize, con
     d: &ByteDepthwise<'_>,
 ) {
     let (lanes, target) = (D::S::LANES, &d.store.target);
+    // Of unusual windows, not all have columns that there is room for.
+    let (taps, stride) = if TAPS > 0 { (TAPS, STRIDE) } else { (d.taps, d.stride) };
+    let room = d.dilation == 1 && d.kernel_h <= GROUPS * D::GROUP && (SEGMENT - 1) * stride + taps <= COLUMNS;
     let mut ready = Ready::<Ints<D>>(MaybeUninit::uninit());
     let ready = ready.0.as_mut_ptr().cast::<[Ints<D>; COLUMNS]>();
     for start in (0..target.rows).step_by(SEGMENT) {
@@ -89,14 +92,15 @@ unsafe fn row<D: Dot, const PX: usize, const HALF: usize, const TAPS: usize, con
             unsafe {
                 let weights = d.weights.add(index * d.weights_stride);
                 let channels = Channels { d, weights, first, count: (target.cols - first).min(lanes) };
-                if TAPS > 0 {
+                if room {
                     let windows = (end - start).next_multiple_of(PX);
-                    channels.prepare::<D>(ready, start * STRIDE, (windows - 1) * STRIDE + TAPS);
+                    channels.prepare::<D>(ready, start * stride, (windows - 1) * stride + taps);
                 }
                 let mut x = start;
                 while x < end {
                     let left = end - x;
-                    let columns = ready.cast::<Ints<D>>().add((x - start) * STRIDE);
+                    let columns = ready.cast::<Ints<D>>().cast_const().wrapping_add((x - start) * stride);
+                    let columns = Some(columns).filter(|_| room);
                     if HALF < PX && left <= HALF {
                         channels.pixels::<D, HALF, TAPS, STRIDE>(columns, x, left);
                         x += HALF;
@@ -245,17 +249,20 @@ impl Channels<'_> {
         }
     }
 
-    /// `PX` windows from `x`, of which the first `count` are stored; `columns` are those under them.
+    /// `PX` windows from `x`, of which the first `count` are stored; `columns` are those under them, if they are ready.
     #[inline(always)]
     unsafe fn pixels<D: Dot, const PX: usize, const TAPS: usize, const STRIDE: usize>(
         &self,
-        columns: *const Ints<D>,
+        columns: Option<*const Ints<D>>,
         x: usize,
         count: usize,
     ) {
         // SAFETY: the driver's row; columns are ready for all windows of a segment.
         unsafe {
-            let sums = if TAPS == 0 { self.any::<D, PX>(x) } else { self.windows::<D, PX, TAPS, STRIDE>(columns) };
+            let sums = match columns {
+                Some(columns) if TAPS > 0 => self.windows::<D, PX, TAPS, STRIDE>(columns),
+                columns => self.any::<D, PX>(x, columns),
+            };
             if count == PX {
                 self.store::<D, PX>(&sums, x);
             } else {
@@ -297,7 +304,7 @@ impl Channels<'_> {
 
     /// The same for any taps, and for weights with zero points.
     #[inline(always)]
-    unsafe fn any<D: Dot, const PX: usize>(&self, x: usize) -> [[Ints<D>; 1]; PX] {
+    unsafe fn any<D: Dot, const PX: usize>(&self, x: usize, columns: Option<*const Ints<D>>) -> [[Ints<D>; 1]; PX] {
         let d = self.d;
         // SAFETY: as above.
         unsafe {
@@ -311,7 +318,11 @@ impl Channels<'_> {
                     let w = self.tap::<D>(group, tap);
                     for (i, (acc, total)) in acc.iter_mut().zip(&mut totals).enumerate() {
                         let at = ((x + i) * d.stride + tap * d.dilation).wrapping_sub(d.pad);
-                        let v = if at < d.in_w { self.column::<D>(&lines, at) } else { outside };
+                        let v = match columns {
+                            Some(columns) => columns.add(group * COLUMNS + i * d.stride + tap).read(),
+                            None if at < d.in_w => self.column::<D>(&lines, at),
+                            None => outside,
+                        };
                         acc[0] = D::dot(acc[0], v, w);
                         *total = D::dot(*total, v, ones);
                     }

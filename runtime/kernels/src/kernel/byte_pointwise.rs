@@ -37,7 +37,7 @@ pub unsafe fn byte_pointwise<D: Dot>(p: &BytePointwise<'_>) {
     let Target { rows, cols, steps, .. } = p.store.target;
     // SAFETY: the driver's matrices; every block and tile is inside of them.
     unsafe {
-        if !steps.iter().all(in_registers) {
+        if D::SMALL || !steps.iter().all(in_registers) {
             return tiles::<D>(p);
         }
         let wide = WIDE * D::S::LANES;

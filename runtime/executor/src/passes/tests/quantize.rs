@@ -214,3 +214,28 @@ fn products_of_two_integers_that_are_computed_are_products_of_numbers() {
     let steps = model.steps(y);
     assert!(steps.contains(&"MatMul") && !steps.contains(&"standard"), "{steps:?}");
 }
+
+#[test]
+fn rows_of_a_table_are_looked_up_as_integers() {
+    for each in [false, true] {
+        let mut model = Model::new();
+        let x = model.input(&[2, 3]);
+        let factor = model.scalar(15.0);
+        let ids = model.node("Mul", &[x, factor]);
+        let ids = model.with("Cast", &[ids], &[("to", Attribute::Int(7))]);
+        let q = model.builder.weight("q", &bytes(&[40, 12], true, 3));
+        let scales: Vec<f32> = (0..40).map(|i| 0.5f32.powi(9 + i % 3)).collect();
+        let table = if each {
+            let scales = model.builder.weight("s", &Tensor::from_slice([40], &scales).unwrap());
+            model.with("DequantizeLinear", &[q, scales], &[("axis", Attribute::Int(0))])
+        } else {
+            let [scale, zero] = [model.scalar(0.015625), model.builder.weight("z", &Tensor::scalar(7i8))];
+            model.node("DequantizeLinear", &[q, scale, zero])
+        };
+        let y = model.node("Gather", &[table, ids]);
+        let steps = model.steps(y);
+        // The rows, and their scales; then numbers of them.
+        let lookups = steps.iter().filter(|step| **step == "standard").count() - 1;
+        assert!(lookups == 1 + usize::from(each) && steps.ends_with(&["QuantizedChain"]), "{steps:?}");
+    }
+}

@@ -44,6 +44,8 @@ pub unsafe trait Dot: 'static {
     const GROUP: usize;
     /// What A has to be.
     const FORM: Form;
+    /// Whether what is done with it is to be small code rather than fast: WebAssembly pays for each byte.
+    const SMALL: bool = false;
 
     /// The weights of one step, ordered by column, as `dot` wants them.
     unsafe fn weights(p: *const i8) -> Ints<Self>;

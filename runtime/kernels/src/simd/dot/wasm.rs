@@ -18,6 +18,7 @@ unsafe impl Dot for WasmBytes {
     type S = Wasm;
     const GROUP: usize = 2;
     const FORM: Form = Form::Words;
+    const SMALL: bool = true;
 
     #[inline(always)]
     unsafe fn weights(p: *const i8) -> Ints<Self> {
