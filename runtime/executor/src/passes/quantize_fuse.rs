@@ -7,7 +7,6 @@ use crate::fused::{Combine, EpilogueStep, Fused, Quant, QuantizedChain};
 use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 use pannier_engine::EngineError;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
@@ -26,12 +25,13 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
 fn tabulate(ir: &mut Ir) -> Result<(), Stop> {
     let identity: [u8; 256] = std::array::from_fn(|byte| byte as u8);
     // By value that is such a function: of what, and which.
-    let mut tables: HashMap<Id, (Id, Arc<[u8; 256]>)> = HashMap::new();
+    let mut tables: Vec<Option<(Id, Arc<[u8; 256]>)>> = vec![None; ir.values.len()];
     for node in &mut ir.nodes {
         let Some(output) = node.output() else { continue };
         let Op::Fused(Fused::QuantizedChain(chain)) = &mut node.op else { continue };
-        let of =
-            |id: &Option<Id>| id.map(|id| tables.get(&id).map_or((id, &identity), |(root, table)| (*root, &**table)));
+        let of = |id: &Option<Id>| {
+            id.map(|id| tables[id].as_ref().map_or((id, &identity), |(root, table)| (*root, &**table)))
+        };
         let Some(given) = node.inputs.iter().map(of).collect::<Option<Vec<_>>>() else { continue };
         let Some((root, _)) = given.first().copied() else { continue };
         let shape = &ir.values[output].shape;
@@ -43,7 +43,7 @@ fn tabulate(ir: &mut Ir) -> Result<(), Stop> {
         let failed = |reason| EngineError::Failed { node: node.name.clone(), reason };
         if let Some(table) = chain.tabulated(&functions).map_err(failed)? {
             let table = Arc::new(table);
-            tables.insert(output, (root, table.clone()));
+            tables[output] = Some((root, table.clone()));
             (chain.table, chain.operands) = (Some(table), Vec::new());
             node.inputs = vec![Some(root)];
         }
@@ -171,19 +171,23 @@ fn moved(rewrite: &mut Rewrite<'_>, conversion: &Node, uses: &[usize]) -> Option
     }
     let maker = rewrite.take(main)?;
     let dtype = rewrite.ir.values[conversion.output()?].dtype;
-    let mut made: HashMap<Id, Id> = HashMap::new();
     let mut inputs = Vec::with_capacity(maker.inputs.len());
-    for input in maker.inputs {
-        let Some(input) = input else { continue };
-        let bytes = *made.entry(input).or_insert_with(|| {
-            let shape = rewrite.ir.shape(input).to_vec();
-            let bytes = rewrite.ir.fresh(&conversion.name, dtype, shape);
-            let part = Node { inputs: vec![Some(input)], outputs: vec![Some(bytes)], ..conversion.clone() };
-            let part = with_integers(rewrite, part);
-            store(rewrite, part, uses);
-            rewrite.resolve(bytes)
-        });
-        inputs.push(Some(bytes));
+    for (index, input) in maker.inputs.iter().enumerate() {
+        let Some(input) = *input else {
+            inputs.push(None);
+            continue;
+        };
+        // What is there twice is made once.
+        if let Some(first) = maker.inputs[..index].iter().position(|other| *other == Some(input)) {
+            inputs.push(inputs[first]);
+            continue;
+        }
+        let shape = rewrite.ir.shape(input).to_vec();
+        let bytes = rewrite.ir.fresh(&conversion.name, dtype, shape);
+        let part = Node { inputs: vec![Some(input)], outputs: vec![Some(bytes)], ..conversion.clone() };
+        let part = with_integers(rewrite, part);
+        store(rewrite, part, uses);
+        inputs.push(Some(rewrite.resolve(bytes)));
     }
     Some(Node { name: maker.name, op: maker.op, inputs, outputs: conversion.outputs.clone() })
 }

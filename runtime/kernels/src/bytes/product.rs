@@ -14,7 +14,7 @@ use crate::step::Step;
 const BLOCK_ROWS: usize = 64;
 const BLOCK_BYTES: usize = 24 * 1024;
 
-/// Where rows of A come from.
+/// Where rows of A come from. The loop over tiles is there once, whatever they are.
 pub(super) trait Rows {
     /// Makes some rows from `row` on readable, in `scratch` if they are not as they lie. At most `most` rows, and at least one.
     fn ready(&self, row: usize, most: usize, scratch: &mut [u8]) -> Ready;
@@ -114,7 +114,7 @@ pub(super) struct Part<'a> {
 /// # Safety
 ///
 /// `packed` holds all panels, `output` the rows; operands were checked; what [`Rows::ready`] answers is there.
-pub(super) unsafe fn multiply(part: &Part<'_>, a: &impl Rows, output: &mut ByteOutput<'_>, scratch: &mut [u8]) {
+pub(super) unsafe fn multiply(part: &Part<'_>, a: &dyn Rows, output: &mut ByteOutput<'_>, scratch: &mut [u8]) {
     let Part { table, panels, .. } = part;
     let (form, size_bytes, dst) = (output.form(), output.size_bytes(), output.ptr());
     let piece_bytes = panels.padded() * size(table);
