@@ -19,7 +19,7 @@
 //!
 //! - Nothing runs before its signature or digest was checked, unless the caller said [`Trust::AllowUnsigned`].
 //! - No engine's type is in this interface. An engine is a value in [`Options::engines`]; features only add to the
-//!   default of that list.
+//!   default of that list, or, those of `burn`, a constructor of such a value.
 //! - The manifest's resource envelope is enforced on every run.
 //!
 //! # What it does not do
@@ -51,6 +51,10 @@ pub use pannier_engine::golden::SelfTest;
 pub use pannier_engine::{
     Cancel, Clock, Element, Engine, EngineError, Interrupt, MemoryUse, Program, Tensor, TensorError, TensorView, Watch,
 };
+#[cfg(any(feature = "burn", feature = "wgpu"))]
+pub use pannier_engine_burn::Burn;
+#[cfg(feature = "wgpu")]
+pub use pannier_engine_burn::{AdapterInfo, GpuError, GpuOptions};
 #[cfg(feature = "tract")]
 pub use pannier_engine_tract::TractEngine;
 #[cfg(all(feature = "executor", not(target_family = "wasm")))]

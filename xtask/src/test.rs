@@ -113,6 +113,17 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
     steps.step("the monitor's tests", || {
         shell::run(cargo().args(["test", "--no-fail-fast", "--package", "pannier-monitor"]).args(locked))
     });
+    steps.step("the tests of burn on the CPU", || {
+        let mut command = cargo();
+        command.args(["test", "--no-fail-fast", "--package", "pannier-engine-burn"]).args(locked);
+        if let Some(packager) = &packager {
+            command.env("PANNIER_PACKAGER", packager);
+        }
+        if let Some(tools) = tools {
+            command.env("PANNIER_MODELS", &tools.models);
+        }
+        shell::run(&mut command)
+    });
     match (&packager, tools) {
         (Some(packager), Some(tools)) => {
             steps.step("the demo site in a browser", || site::check(packager, &tools.browser, locked));

@@ -1,0 +1,39 @@
+//! Where tensors lie, and what one of them may be.
+
+use crate::failure::Failure;
+use burn_backend::BoolDType;
+use burn_dispatch::DispatchDevice;
+use std::sync::{Arc, OnceLock};
+
+/// A device with its limits.
+#[derive(Clone)]
+pub(crate) struct Device {
+    /// The engine's name in reports and errors.
+    pub(crate) engine: &'static str,
+    pub(crate) dispatch: DispatchDevice,
+    /// Bytes that one tensor may take.
+    pub(crate) max_buffer_bytes: u64,
+    /// How it stores booleans.
+    pub(crate) bool_type: BoolDType,
+    pub(crate) health: Health,
+}
+
+/// Whether a device can still be used. Shared by everything that was prepared on it: what is lost is lost for all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Health(Arc<OnceLock<String>>);
+
+impl Health {
+    /// Says that the device failed; the first reason is kept.
+    pub(crate) fn fail(&self, reason: String) {
+        self.0.get_or_init(|| reason);
+    }
+
+    /// # Errors
+    /// [`Failure::Device`] with the reason, for good.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.0.get() {
+            None => Ok(()),
+            Some(reason) => Err(Failure::Device(format!("the device failed: {reason}"))),
+        }
+    }
+}
