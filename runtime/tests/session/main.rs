@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod deadline;
+mod liar;
 mod loader;
 
 use pannier::manifest::{Content, Envelope, Manifest, Port, Reproducibility, Source};
