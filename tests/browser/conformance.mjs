@@ -1,16 +1,16 @@
-// Answers the conformance suite's row `browser`: one question a line on standard input, one answer a line on standard output.
+// Answers the conformance suite's rows in a browser: one question a line on standard input, one answer a line on standard output.
 //
-//   {"open": {"bundle": NAME, "key": PEM}}                      {"session": NUMBER, "engine": NAME}
+//   {"open": {"bundle": NAME, "key": PEM, "webgpu": BOOL}}      {"session": NUMBER, "engine": NAME}
 //   {"run": {"session": NUMBER, "inputs": TENSORS}}             {"outputs": TENSORS}
 //   {"close": {"session": NUMBER}}                              {}
 //
 // or {"error": TEXT}. Bundles lie among the fixtures; tensors are `{name: {type, dims, base64}}`.
 import { createInterface } from "node:readline";
-import { call, launch, open } from "./harness/browser.mjs";
+import { CLASSES, WEBGPU, WEBGPU_CLASSES, call, launch, open } from "./harness/browser.mjs";
 import { serve } from "./harness/server.mjs";
 
 const server = await serve();
-const browser = await launch();
+const browser = await launch(WEBGPU);
 const page = await open(browser, server);
 
 await page.evaluate(() => {
@@ -18,11 +18,12 @@ await page.evaluate(() => {
 });
 
 const answers = {
-  open: ({ bundle, key }) =>
-    call(page, "Session", async ({ Session }, { bundle, key }) => {
-      const session = await Session.create(`/fixtures/${bundle}`, { trust: { keys: key } });
+  open: ({ bundle, key, webgpu }) =>
+    call(page, "Session", async ({ Session }, { bundle, key, webgpu }) => {
+      const options = webgpu ? { allowSoftwareAdapter: true } : {};
+      const session = await Session.create(`/fixtures/${bundle}`, { trust: { keys: key }, ...options });
       return { session: globalThis.sessions.push(session) - 1, engine: (await session.report()).engine };
-    }, { bundle, key }),
+    }, { bundle, key, webgpu }, webgpu ? WEBGPU_CLASSES : CLASSES),
 
   run: (question) =>
     call(page, "Session", async ({ Tensor }, { session, inputs }) => {

@@ -35,7 +35,7 @@ describe("types", () => {
   });
 
   test("name the codes that there are", () => {
-    const types = readFileSync(join(PACKAGE, "index.d.ts"), "utf8");
+    const types = ["index.d.ts", "webgpu.d.ts"].map((name) => readFileSync(join(PACKAGE, name), "utf8")).join("\n");
     const union = /export type ErrorCode =([^;]+);/.exec(types)[1].match(/E_\w+/g);
     assert.deepEqual(union, CASES.codes);
   });
@@ -64,7 +64,7 @@ describe("the README", () => {
 
   test("has examples that run in a page", async () => {
     const folder = join(process.env.PANNIER_SCRATCH, "readme");
-    const imports = { "@pannier/runtime": "./node_modules/@pannier/runtime/index.js", "@pannier/runtime/worker": "./node_modules/@pannier/runtime/worker.js" };
+    const imports = { "@pannier/runtime": "./node_modules/@pannier/runtime/index.js", "@pannier/runtime/webgpu": "./node_modules/@pannier/runtime/webgpu.js", "@pannier/runtime/worker": "./node_modules/@pannier/runtime/worker.js" };
     const texts = examples("page");
     assert.ok(texts.length >= 2);
     for (const [index, text] of texts.entries()) {
@@ -85,9 +85,9 @@ describe("the README", () => {
   });
 
   test("names every option and every limit that the types have", () => {
-    const types = readFileSync(join(PACKAGE, "index.d.ts"), "utf8");
-    const members = (name) => [...new RegExp(`export interface ${name} \\{(.*?)^\\}`, "ms").exec(types)[1].matchAll(/^  (\w+)\??:/gm)].map(([, member]) => member);
-    const names = [...members("LoadOptions"), ...members("Limits"), ...members("RunOptions"), ...members("InitOptions"), ...members("TelemetryOptions")];
+    const types = ["index.d.ts", "webgpu.d.ts"].map((name) => readFileSync(join(PACKAGE, name), "utf8")).join("\n");
+    const members = (name) => [...new RegExp(`export interface ${name}\\b[^{]*\\{(.*?)^\\}`, "ms").exec(types)[1].matchAll(/^  (\w+)\??:/gm)].map(([, member]) => member);
+    const names = [...members("LoadOptions"), ...members("WebgpuLoadOptions"), ...members("Limits"), ...members("RunOptions"), ...members("InitOptions"), ...members("TelemetryOptions")];
     assert.ok(names.length > 10);
     assert.deepEqual(names.filter((name) => !readme.includes(`\`${name}\``)), []);
   });

@@ -15,7 +15,7 @@ pub const FLAVOURS: [(&str, &str); 2] = [("simd128", "+simd128"), ("relaxed-simd
 /// What Cargo wants between flags in `CARGO_ENCODED_RUSTFLAGS`, the one variable that allows spaces in them.
 const ENCODED_SEPARATOR: &str = "\x1f";
 
-/// The profile in the root `Cargo.toml`, of every build with tract in it.
+/// The profile in the root `Cargo.toml`, of every build with tract or burn in it.
 pub const PROFILE: &str = "guest";
 
 /// Builds what is not up to date and returns the folder. With nothing to do this takes about a second.

@@ -1,5 +1,6 @@
 //! `web`: the npm package `@pannier/runtime`, in `wasm/web/npm`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -81,24 +82,48 @@ struct Engines {
     folder: &'static str,
     /// Options of Cargo.
     options: &'static [&'static str],
+    /// Those of [`FLAVOURS`] that it is built in.
+    flavours: &'static [(&'static str, &'static str)],
+    /// The file with its bindings: those of modules with the same calls are the same.
+    bindings: &'static str,
 }
 
-/// The small module that is fetched always, its twin that records runs for telemetry, and the large one for operators that the
-/// small ones lack. That one is built beside the guest, so that tract is compiled once. The twins would overwrite each other in
-/// one folder: Cargo gives modules names without a hash.
-const ENGINES: [Engines; 3] = [
-    Engines { name: "pannier", profile: "web", folder: "web", options: &[] },
+/// The small module that is fetched always, its twin that records runs for telemetry, the large one for operators that the small
+/// ones lack, and the one for GPUs. The large one is built beside the guest, so that tract is compiled once. The twins would
+/// overwrite each other in one folder: Cargo gives modules names without a hash. What a GPU computes is the same whatever
+/// instructions the module has, so of that there is one flavour.
+const ENGINES: [Engines; 4] = [
+    Engines {
+        name: "pannier",
+        profile: "web",
+        folder: "web",
+        options: &[],
+        flavours: &FLAVOURS,
+        bindings: "bindings.js",
+    },
     Engines {
         name: "pannier-telemetry",
         profile: "web",
         folder: "web-telemetry",
         options: &["--features", "telemetry"],
+        flavours: &FLAVOURS,
+        bindings: "bindings.js",
     },
     Engines {
         name: "pannier-tract",
         profile: guest::PROFILE,
         folder: "guest",
         options: &["--features", "tract,telemetry"],
+        flavours: &FLAVOURS,
+        bindings: "bindings.js",
+    },
+    Engines {
+        name: "pannier-webgpu",
+        profile: guest::PROFILE,
+        folder: "webgpu",
+        options: &["--no-default-features", "--features", "webgpu"],
+        flavours: &[FLAVOURS[0]],
+        bindings: "bindings-webgpu.js",
     },
 ];
 
@@ -115,9 +140,9 @@ impl Module {
     fn all() -> Result<Vec<Module>> {
         let folder = environment::target_dir()?.join("web");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let of =
-            |engines| FLAVOURS.map(|(flavour, features)| Module { engines, flavour, features, folder: folder.clone() });
-        Ok(ENGINES.iter().flat_map(of).collect())
+        let pairs = ENGINES.iter().flat_map(|engines| engines.flavours.iter().map(move |flavour| (engines, *flavour)));
+        let module = |(engines, (flavour, features))| Module { engines, flavour, features, folder: folder.clone() };
+        Ok(pairs.map(module).collect())
     }
 
     /// Its name in the package.
@@ -193,15 +218,20 @@ fn generator(options: &[&str]) -> Result<PathBuf> {
     Ok(target_dir.join("debug").join(format!("pannier-bindgen{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Makes the package's entry points of our modules and the bindings. Those of one module are those of all, because they are made
-/// of the same source.
+/// Makes the package's entry points of our scripts and the bindings. Those of modules that name the same file are the same, because
+/// they are made of the same source.
 fn bundle_scripts(node: &Node, packages: &Path, modules: &[Module]) -> Result<()> {
-    let bindings = modules.iter().map(|module| Ok(fs::read(module.bindings())?)).collect::<Result<Vec<_>>>()?;
-    let one = bindings.first().context("there is no module")?;
-    ensure!(bindings.iter().all(|each| each == one), "the modules differ in their bindings");
     let scripts = root().join("wasm/web/js");
     fs::create_dir_all(scripts.join("generated"))?;
-    update(&scripts.join("generated/bindings.js"), one)?;
+    let mut placed: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    for module in modules {
+        let (name, bindings) = (module.engines.bindings, fs::read(module.bindings())?);
+        let one = placed.entry(name).or_insert_with(|| bindings.clone());
+        ensure!(*one == bindings, "the modules of {name} differ in their bindings");
+    }
+    for (name, bindings) in placed {
+        update(&scripts.join("generated").join(name), &bindings)?;
+    }
     let mut bundle = Command::new(&node.program);
     bundle.arg(root().join("xtask/web/bundle.mjs")).arg(packages).arg(scripts).arg(package());
     shell::run(&mut bundle)

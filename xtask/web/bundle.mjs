@@ -10,9 +10,10 @@ const { rolldown } = await import(pathToFileURL(join(packages, "node_modules/rol
 
 /** What the others share is in `index.js`, so that a class is the same class whichever of them it comes from; `telemetry.js` it imports
  * only where somebody wants it. */
-await bundle({ index: "index.js", worker: "worker.js", telemetry: "telemetry/exporter.js" });
-/** Runs in a worker, where nothing is shared. */
+await bundle({ index: "index.js", worker: "worker.js", webgpu: "webgpu.js", telemetry: "telemetry/exporter.js" });
+/** Each runs in a worker, where nothing is shared. */
 await bundle({ thread: "thread.js" });
+await bundle({ "webgpu-thread": "webgpu-thread.js" });
 
 async function bundle(entries) {
   const input = Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(from, path)]));

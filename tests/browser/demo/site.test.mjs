@@ -133,6 +133,22 @@ test("a dropped file is named, and its model says where it is from", async () =>
   });
 });
 
+test("the GPU is asked when it is chosen, and the card tells why the CPU answers", async () => {
+  await visit("file", async (page) => {
+    const onCpu = await nameFile(page, () => press(page, "bundle.rs"));
+    assert.equal(await onCpu.getAttribute("data-label"), "rust");
+    assert.doesNotMatch(await card(page, "magika").innerText(), /Not the GPU/);
+    await page.getByRole("radio", { name: "GPU, if it can" }).check({ force: true });
+    await card(page, "magika").getByText("loads when it is needed").waitFor();
+    const instead = await nameFile(page, () => press(page, "index.html"));
+    assert.equal(await instead.getAttribute("data-label"), "html");
+    const facts = card(page, "magika").locator("dl");
+    await facts.waitFor();
+    // This browser has no GPU.
+    assert.match(await facts.innerText(), /Engine\s+executor, [^]*Not the GPU\s+WebGPU has no adapter here/);
+  });
+});
+
 test("text in pictures is found, turned upright and read", async () => {
   await visit("text", async (page) => {
     const lines = ["WICKERSHOP", "Basket Lane 12", "3 panniers", "81.00", "1 saddle strap", "14.50", "2 kg apples", "5.20", "Total", "100.70", "Thank you, come again"];

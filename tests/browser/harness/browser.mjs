@@ -14,8 +14,11 @@ const ARGUMENTS = [
   "--enable-precise-memory-info",
 ];
 
-export async function launch() {
-  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+/** What gives a browser a GPU where there is none: a program on the CPU. Without it there is no adapter. */
+export const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];
+
+export async function launch(more = []) {
+  return chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...more] });
 }
 
 /** An empty page of a server, in a context of its own. Whatever goes wrong in it unnoticed is in `problems`. */
@@ -34,13 +37,16 @@ export async function open(browser, server) {
 /** The two classes of sessions, and the modules that export them. */
 export const CLASSES = { Session: "/npm/index.js", WorkerSession: "/npm/worker.js" };
 
+/** Those on the GPU. */
+export const WEBGPU_CLASSES = { Session: "/npm/webgpu.js", WorkerSession: "/npm/webgpu.js" };
+
 /**
  * Does `work(api, argument)` in a page: `api` has everything that the package exports, `Session` being the class named, the
  * functions of `inputs.mjs`, and the keys. `work` travels as text, so it sees nothing else.
  */
-export function call(page, name, work, argument = null) {
+export function call(page, name, work, argument = null, classes = CLASSES) {
   return page.evaluate(`(async () => {
-    const runtime = await import(${JSON.stringify(CLASSES[name])});
+    const runtime = await import(${JSON.stringify(classes[name])});
     const inputs = await import("/harness/inputs.mjs");
     const api = { ...runtime, ...inputs, Session: runtime.${name}, keys: ${JSON.stringify(KEYS)} };
     return (${work})(api, ${JSON.stringify(argument)});

@@ -1,6 +1,7 @@
 // Compiled by `tsc --strict`, never run: what the types allow, and what they do not.
 import { init, PannierError, Session, State, Tensor } from "@pannier/runtime";
 import type { Description, ErrorCode, LoadOptions, NamedTensors, Progress, Report, Trust } from "@pannier/runtime";
+import * as webgpu from "@pannier/runtime/webgpu";
 import { WorkerSession } from "@pannier/runtime/worker";
 
 const trusts: Trust[] = [{ keys: "PEM" }, { keys: ["PEM", "PEM"] }, { policy: "TOML" }, { allowUnsigned: true }];
@@ -49,6 +50,17 @@ export async function run(session: Session, signal: AbortSignal): Promise<Float3
   return floats;
 }
 
+export async function onGpu(trust: Trust): Promise<webgpu.WebgpuReason | null> {
+  const options: webgpu.WebgpuLoadOptions = { trust, engine: "auto", allowSoftwareAdapter: true, webgpu: "/pannier-webgpu-simd128.wasm", cache: true };
+  using session: webgpu.Session = await webgpu.Session.create("m.pannier", options);
+  const inWorker: webgpu.WorkerSession = await webgpu.WorkerSession.create("m.pannier", { trust });
+  inWorker.close();
+  await session.step(new webgpu.State(), { x: new webgpu.Tensor("float32", [1]) });
+  const { adapter, rejected }: webgpu.Report = await session.report();
+  console.log(adapter?.isSoftware, rejected[0]?.code);
+  return rejected[0]?.reason ?? null;
+}
+
 export function refused(error: unknown): string {
   return error instanceof PannierError && error.code === "E_CORRUPT" ? (error.hint ?? error.message) : String(error);
 }
@@ -71,3 +83,5 @@ void new Tensor("int64", new BigInt64Array(1)).data.fill(1);
 void new Session();
 // @ts-expect-error only a worker can be closed
 void ((session: Session) => session.close());
+// @ts-expect-error no such engine
+void webgpu.Session.create("m.pannier", { trust: { keys: "PEM" }, engine: "gpu" });

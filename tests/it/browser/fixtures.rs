@@ -32,6 +32,7 @@ fn make() -> tempfile::TempDir {
     write("sum.pannier", &signed(&sum).expect("it builds"));
     write("unsigned.pannier", &build::build(&sum, None, &mut |_, _, _| {}).expect("it builds").bundle);
     write("types.pannier", &subjects::every_type().bundle);
+    write("scaled.pannier", &signed(&scaled(folder.path())).expect("it builds"));
     write("branches.pannier", &signed(&branches(folder.path())).expect("it builds"));
     let unsigned = std::fs::read(folder.path().join("unsigned.pannier")).expect("it was written");
     write("wrong.pannier", &with_wrong_answers(unsigned));
@@ -67,6 +68,18 @@ fn running_sum(folder: &Path) -> Target {
     let next = OutputConfig { content: OutputContent::NextState, ..OutputConfig::default() };
     target.outputs.insert("next".into(), next);
     target
+}
+
+/// `y = x * w + x`, where `w` counts to 6 again and again.
+fn scaled(folder: &Path) -> Target {
+    let weights: Vec<f32> = (0..128 * 128_u16).map(|index| f32::from(index % 7)).collect();
+    let model = Onnx::new(17)
+        .input("x", F32, "128,128")
+        .floats("w", "128,128", &weights)
+        .node("Mul", &["x", "w"], &["xw"])
+        .node("Add", &["xw", "x"], &["y"])
+        .output("y", F32, "128,128");
+    target("scaled", &model.save(folder))
 }
 
 /// `y = relu(x)` if the sum of `x * w` is positive, else `-x`: a branch that depends on data, which only tract takes. Its weights do

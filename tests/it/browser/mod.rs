@@ -24,6 +24,11 @@ fn which_module_and_which_engine() {
 }
 
 #[test]
+fn on_the_gpu_or_else_on_the_cpu() {
+    passes("webgpu");
+}
+
+#[test]
 fn what_the_cache_keeps() {
     passes("cache");
 }

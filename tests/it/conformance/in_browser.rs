@@ -1,4 +1,4 @@
-//! The row `browser`: one Chromium for the whole suite, driven by `tests/browser/conformance.mjs`.
+//! The rows in a browser: one Chromium for the whole suite, driven by `tests/browser/conformance.mjs`.
 
 use super::rows::{Named, Opened, Runner};
 use crate::browser;
@@ -12,14 +12,18 @@ use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// Runs bundles in a page.
-pub struct InBrowser;
+pub struct InBrowser {
+    /// On a GPU if that can be, which is a program on the CPU here.
+    pub webgpu: bool,
+}
 
 impl Runner for InBrowser {
     fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String> {
         let mut chromium = Chromium::get();
         let name = "bundle.pannier";
         std::fs::write(chromium.folder.path().join(name), bundle).map_err(|error| error.to_string())?;
-        let answer = chromium.ask(&json!({ "open": { "bundle": name, "key": key.to_pem() } }))?;
+        let answer =
+            chromium.ask(&json!({ "open": { "bundle": name, "key": key.to_pem(), "webgpu": self.webgpu } }))?;
         let engine = answer["engine"].as_str().ok_or_else(|| format!("no engine: {answer}"))?.to_owned();
         Ok(Box::new(InPage { session: answer["session"].clone(), engine }))
     }

@@ -103,7 +103,18 @@ pub fn rows() -> Vec<Row> {
             runner: Box::new(Sandboxed(sandbox::deterministic())),
             exceptions: &[],
         },
-        Row { engine: "executor, else tract", target: "browser", runner: Box::new(InBrowser), exceptions: &[] },
+        Row {
+            engine: "executor, else tract",
+            target: "browser",
+            runner: Box::new(InBrowser { webgpu: false }),
+            exceptions: &[],
+        },
+        Row {
+            engine: "webgpu, else executor",
+            target: "browser",
+            runner: Box::new(InBrowser { webgpu: true }),
+            exceptions: &[],
+        },
     ]
 }
 

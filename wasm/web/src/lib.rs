@@ -3,8 +3,8 @@
 //!
 //! # Invariants
 //!
-//! - An instance holds one session: its memory goes when the session goes, and a call that never returns takes nothing else
-//!   with it.
+//! - An instance holds one session, and the device that it may have: its memory goes when the session goes, and a call that never
+//!   returns takes nothing else with it.
 //! - Only the clock, what typed arrays hold, and who is told of the steps of loading come from JavaScript.
 //! - Bytes and tensors are copied once on each way.
 //! - There is no `unsafe`: which numbers JavaScript may give is a matter of wasm-bindgen's types.
@@ -17,11 +17,14 @@
 
 #![cfg(target_family = "wasm")]
 
+#[cfg(not(feature = "webgpu"))]
 mod blocking;
 mod bundle;
 mod host;
 mod model;
 mod options;
+#[cfg(feature = "webgpu")]
+mod webgpu;
 mod window;
 
 use pannier::{Code, Engine};
@@ -53,6 +56,9 @@ pub fn engine_names() -> Vec<String> {
 
 /// This module's engines, in order of preference.
 fn engines() -> Vec<Arc<dyn Engine>> {
+    #[cfg(feature = "webgpu")]
+    return webgpu::engines();
+    #[cfg(not(feature = "webgpu"))]
     pannier::Options::default().engines
 }
 

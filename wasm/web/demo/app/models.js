@@ -1,4 +1,5 @@
-import { PannierError, WorkerSession } from "./runtime.js";
+import { allowSoftwareAdapter, processor } from "./processor.js";
+import { AnyWorkerSession, PannierError } from "./runtime.js";
 
 /** What was written when the site was assembled: whom to trust, and the address of each bundle, which names its digest. */
 let index = null;
@@ -24,7 +25,7 @@ async function fetchIndex() {
 }
 
 /**
- * One of the site's models. It is loaded the first time that it is wanted, into a worker of its own.
+ * One of the site's models. It is loaded the first time that it is wanted, and again for another processor, into a worker of its own.
  *
  * Fires `change` whenever there is something new to show.
  */
@@ -45,16 +46,30 @@ export class Model extends EventTarget {
   lastRunMs = null;
   error = null;
   #session = null;
+  /** The run that the session is at. */
+  #running = Promise.resolve();
+  /** Counts the sessions that were left. */
+  #turn = 0;
 
   constructor(name) {
     super();
     this.name = name;
+    processor.addEventListener("change", () => this.#leave());
   }
 
   /** The session, ready to run. */
   session() {
     this.#session ??= this.#load();
     return this.#session;
+  }
+
+  /** Lets go of the session, when it is at nothing any more. */
+  #leave() {
+    const [session, running] = [this.#session, this.#running];
+    this.#session = null;
+    this.#turn += 1;
+    this.#tell({ state: "idle", report: null, lastRunMs: null });
+    session?.then((open) => running.then(() => open.close()), () => {});
   }
 
   /** Runs once. */
@@ -76,23 +91,30 @@ export class Model extends EventTarget {
   async #timed(work) {
     const session = await this.session();
     const started = performance.now();
-    const outputs = await work(session);
+    const running = work(session);
+    this.#running = running.catch(() => {});
+    const outputs = await running;
     this.lastRunMs = performance.now() - started;
     return outputs;
   }
 
   async #load() {
-    this.#tell({ state: "loading", progress: null, error: null, isVerified: false });
+    // Of a session that was left meanwhile nothing is told.
+    const turn = this.#turn;
+    const tell = (changes) => turn === this.#turn && this.#tell(changes);
+    tell({ state: "loading", progress: null, error: null, isVerified: false });
     try {
       const { policy, bundles } = await siteIndex();
-      const onProgress = (progress) => this.#tell({ progress, isVerified: this.isVerified || progress.phase === "verify" });
-      const session = await WorkerSession.create(bundles[this.name].url, { trust: { policy }, onProgress, cache: true });
-      this.#tell({ state: "ready", metadata: session.metadata, report: await session.report() });
+      const onProgress = (progress) => tell({ progress, isVerified: this.isVerified || progress.phase === "verify" });
+      const { engine } = processor;
+      const options = { trust: { policy }, onProgress, cache: true, engine, allowSoftwareAdapter };
+      const session = await AnyWorkerSession.create(bundles[this.name].url, options);
+      tell({ state: "ready", metadata: session.metadata, report: await session.report() });
       return session;
     } catch (error) {
       // The next who wants it tries again.
-      this.#session = null;
-      this.#tell({ state: "failed", error });
+      if (turn === this.#turn) this.#session = null;
+      tell({ state: "failed", error });
       throw error;
     }
   }

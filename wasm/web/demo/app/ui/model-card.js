@@ -39,13 +39,18 @@ function facts({ report, lastRunMs }) {
   const { load, memory, selfTest } = report;
   const rows = [
     ["Signed by", report.signers.map(signer).join(", ") || "nobody"],
-    ["Engine", `${report.engine}, ${report.flavour}`],
+    ["Engine", `${report.engine}, ${report.adapter === null ? report.flavour : adapterName(report.adapter)}`],
+    ...report.rejected.map(({ engine, message }) => [engine === "webgpu" ? "Not the GPU" : `Not ${engine}`, message]),
     ["Loaded", `${SOURCES[report.source]} in ${duration(load.receiveMs)}, of which ${duration(load.verifyMs)} verifying`],
     ["Made ready", `in ${duration(load.prepareMs + load.selfTestMs)}${selfTest ? `, ${count(selfTest.cases, "known answer", "known answers")} met` : ""}`],
     ["Memory", `${size(memory.wasmBytes)}, of which weights ${size(memory.weightBytes)}`],
   ];
   if (lastRunMs !== null) rows.push(["Last run", duration(lastRunMs)]);
   return element("dl", {}, ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+}
+
+function adapterName({ vendor, architecture, device }) {
+  return [vendor, architecture, device].filter((part) => part !== "").join(" ") || "a GPU without a name";
 }
 
 function signer({ name, roles, fingerprint, trusted }) {

@@ -1,0 +1,341 @@
+// The GPU in a page: which engine runs a model, and what becomes of it when there is no GPU, or one that fails. The GPU of these
+// tests is a program on the CPU, SwiftShader: it says whether answers are right, and nothing of how fast a GPU is.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { WEBGPU, WEBGPU_CLASSES, call as callWith, launch, open } from "./harness/browser.mjs";
+import { close } from "./harness/compare.mjs";
+import { serve } from "./harness/server.mjs";
+import { CASES } from "./harness/setting.mjs";
+
+const MIB = 1 << 20;
+const GPU = "/npm/wasm/pannier-webgpu-simd128.wasm";
+const CPU = "/npm/wasm/pannier-relaxed-simd.wasm";
+
+const call = (page, name, work, argument) => callWith(page, name, work, argument, WEBGPU_CLASSES);
+
+let server, browser, plain;
+before(async () => {
+  server = await serve();
+  [browser, plain] = [await launch(WEBGPU), await launch()];
+});
+after(async () => {
+  await browser?.close();
+  await plain?.close();
+  await server?.close();
+});
+
+/** `y = x * w + x`, where `w` counts to 6 again and again: little to compute, because this GPU takes its time. */
+const X = Array.from({ length: 128 * 128 }, (_, index) => index % 5);
+const SCALED = {
+  bundle: "/fixtures/scaled.pannier",
+  inputs: { x: { type: "float32", dims: [128, 128], data: X } },
+  outputs: { y: { type: "float32", dims: [128, 128], data: X.map((x, index) => x * (index % 7) + x) } },
+};
+
+/**
+ * Loads a model in a fresh page, runs it twice, and tells what answered, or why nothing did.
+ *
+ * @param settle is done in the page first, before anything of the package is there
+ * @param between is done between two runs
+ */
+async function run({ name = "Session", browser: where = browser, model = SCALED, options = {}, settle = () => {}, between = () => {} } = {}) {
+  server.log.length = 0;
+  const page = await open(where, server);
+  try {
+    await page.evaluate(settle);
+    const result = await call(page, name, `async ({ Session, Tensor, keys, tensors, plain }, { bundle, inputs, options }) => {
+      const events = [];
+      const onProgress = (event) => events.push(event);
+      let session;
+      try {
+        session = await Session.create(bundle, { trust: { keys: keys.publisher }, onProgress, ...options });
+      } catch ({ name, code, message, reason }) {
+        return { error: { name, code, message, reason } };
+      }
+      const first = plain(await session.run(tensors(Tensor, inputs)));
+      await (${between})(session);
+      const second = plain(await session.run(tensors(Tensor, inputs)));
+      const report = await session.report();
+      session.dispose();
+      return { first, second, report, events };
+    }`, { bundle: model.bundle, inputs: model.inputs, options });
+    const asked = server.log.map(({ path }) => path).filter((path) => /\.(wasm|pannier)$/.test(path));
+    return { ...result, model, asked, problems: page.problems };
+  } finally {
+    await page.context().close();
+  }
+}
+
+/** That the model ran on the GPU from the first to the last. */
+function onGpu({ error, model, first, second, report }) {
+  assert.equal(error, undefined, error?.message);
+  close(first, model.outputs);
+  close(second, model.outputs);
+  assert.equal(report.engine, "webgpu", JSON.stringify(report.rejected));
+  assert.deepEqual(report.rejected, []);
+}
+
+/** That the CPU answered, and that the report says for which reason. */
+function onCpu({ error, model, first, second, report }, reason, code = "E_FAILED") {
+  assert.equal(error, undefined, error?.message);
+  close(first, model.outputs);
+  close(second, model.outputs);
+  assert.equal(report.engine, "executor", JSON.stringify(report.rejected));
+  assert.deepEqual(report.engines, ["webgpu", "executor"]);
+  assert.deepEqual(report.rejected.map((it) => [it.engine, it.reason, it.code]), [["webgpu", reason, code]], report.rejected[0]?.message);
+  assert.ok(report.rejected[0].message.length > 10);
+}
+
+const SOFTWARE = { allowSoftwareAdapter: true };
+
+for (const name of Object.keys(WEBGPU_CLASSES)) {
+  describe(`${name} of ./webgpu`, () => {
+    test("runs a model on the GPU, with the golden cases as self-test and without the CPU's module", async () => {
+      const found = await run({ name, options: SOFTWARE });
+      onGpu(found);
+      const { report, asked, problems, events } = found;
+      assert.ok(report.selfTest.cases > 0);
+      assert.equal(report.adapter.vendor, "google");
+      assert.equal(report.adapter.isSoftware, true);
+      assert.equal(report.source, "network");
+      assert.deepEqual(asked, [GPU, "/fixtures/scaled.pannier"]);
+      assert.deepEqual(problems, []);
+      assert.deepEqual([...new Set(events.map(({ phase }) => phase))].toSorted(), ["download", "prepare", "self-test", "verify"]);
+    });
+
+    test("takes the CPU where there is no adapter, and fetches nothing for GPUs", async () => {
+      const found = await run({ name, browser: plain });
+      onCpu(found, "no-adapter");
+      assert.equal(found.report.adapter, null);
+      assert.deepEqual(found.asked, [CPU, "/fixtures/scaled.pannier"]);
+    });
+
+    test("takes the CPU where the adapter is a program on the CPU, unless it is allowed", async () => {
+      const found = await run({ name });
+      onCpu(found, "software-adapter");
+      assert.deepEqual(found.asked, [CPU, "/fixtures/scaled.pannier"]);
+    });
+
+    test("refuses with the reason where it may not take the CPU", async () => {
+      const cases = [[plain, {}, "no-adapter"], [browser, {}, "software-adapter"]];
+      for (const [where, options, reason] of cases) {
+        const { error } = await run({ name, browser: where, options: { engine: "webgpu", ...options } });
+        assert.deepEqual([error.name, error.code, error.reason], ["PannierError", "E_FAILED", reason], error.message);
+      }
+    });
+
+    test("never looks for a GPU where the CPU was asked for", async () => {
+      const { first, report, asked } = await run({ name, options: { engine: "cpu", ...SOFTWARE } });
+      close(first, SCALED.outputs);
+      assert.deepEqual([report.engine, report.rejected, report.adapter], ["executor", [], null]);
+      assert.deepEqual(asked, [CPU, "/fixtures/scaled.pannier"]);
+    });
+  });
+}
+
+describe("a GPU that fails", () => {
+  /** Keeps devices where tests can reach them. */
+  const keepDevices = () => {
+    globalThis.devices = [];
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (descriptor) {
+      const device = await requestDevice.call(this, descriptor);
+      globalThis.devices.push(device);
+      return device;
+    };
+  };
+
+  test("between two runs: the CPU answers the second, of the bundle that was fetched once", async () => {
+    const found = await run({
+      options: SOFTWARE,
+      settle: keepDevices,
+      between: async () => {
+        globalThis.devices.forEach((device) => device.destroy());
+        await Promise.all(globalThis.devices.map(({ lost }) => lost));
+      },
+    });
+    onCpu(found, "device-lost");
+    assert.equal(found.report.source, "network");
+    assert.deepEqual(found.asked, [GPU, "/fixtures/scaled.pannier", CPU]);
+  });
+
+  test("in the middle of several runs: each is answered, and rightly", async () => {
+    const page = await open(browser, server);
+    await page.evaluate(keepDevices);
+    const { answers, report } = await call(page, "Session", async ({ Session, Tensor, keys, tensors, plain }, inputs) => {
+      const trust = { keys: keys.publisher };
+      const session = await Session.create("/fixtures/scaled.pannier", { trust, allowSoftwareAdapter: true });
+      const running = Array.from({ length: 4 }, () => session.run(tensors(Tensor, inputs)));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      globalThis.devices.forEach((device) => device.destroy());
+      const answers = (await Promise.all(running)).map(plain);
+      answers.push(plain(await session.run(tensors(Tensor, inputs))));
+      return { answers, report: await session.report() };
+    }, SCALED.inputs);
+    assert.equal(answers.length, 5);
+    answers.forEach((answer) => close(answer, SCALED.outputs));
+    assert.equal(report.engine, "executor");
+    assert.equal(report.rejected[0].reason, "device-lost", report.rejected[0].message);
+    await page.context().close();
+  });
+
+  test("is an error where it may not be replaced", async () => {
+    const page = await open(browser, server);
+    await page.evaluate(keepDevices);
+    const refusals = await call(page, "Session", async ({ Session, Tensor, keys, tensors }, inputs) => {
+      const options = { trust: { keys: keys.publisher }, engine: "webgpu", allowSoftwareAdapter: true };
+      const session = await Session.create("/fixtures/scaled.pannier", options);
+      globalThis.devices.forEach((device) => device.destroy());
+      const refused = ({ name, code, reason }) => [name, code, reason];
+      return Promise.all([1, 2].map(() => session.run(tensors(Tensor, inputs)).then(() => "an answer", refused)));
+    }, SCALED.inputs);
+    assert.deepEqual(refusals, [1, 2].map(() => ["PannierError", "E_FAILED", "device-lost"]));
+    await page.context().close();
+  });
+
+  test("while loading: the CPU loads what was fetched", async () => {
+    const found = await run({
+      options: SOFTWARE,
+      settle: () => {
+        const { requestDevice } = GPUAdapter.prototype;
+        GPUAdapter.prototype.requestDevice = async function (descriptor) {
+          const device = await requestDevice.call(this, descriptor);
+          device.destroy();
+          return device;
+        };
+      },
+    });
+    onCpu(found, "device-lost");
+    assert.equal(found.asked.filter((path) => path.endsWith(".pannier")).length, 1);
+  });
+
+  test("that gives no device", async () => {
+    const settle = () => {
+      GPUAdapter.prototype.requestDevice = async () => {
+        throw new DOMException("none left", "OperationError");
+      };
+    };
+    onCpu(await run({ options: SOFTWARE, settle }), "failed");
+  });
+
+  test("whose limits are below what the model needs", async () => {
+    const settle = () => {
+      const { requestDevice } = GPUAdapter.prototype;
+      GPUAdapter.prototype.requestDevice = async function ({ requiredLimits, ...descriptor }) {
+        const device = await requestDevice.call(this, { ...descriptor, requiredLimits });
+        const { limits } = device;
+        const small = { maxBufferSize: 1 << 20, maxStorageBufferBindingSize: 1 << 20 };
+        Object.defineProperty(device, "limits", { value: new Proxy(limits, { get: (_, name) => small[name] ?? limits[name] }) });
+        return device;
+      };
+    };
+    const model = { bundle: "/fixtures/magika.pannier", ...CASES.magika };
+    onCpu(await run({ model, options: SOFTWARE, settle }), "limits", "E_MEMORY_BUDGET");
+  });
+
+  test("that computes wrongly: the golden cases find it, and the answers are right", async () => {
+    const settle = () => {
+      const { createShaderModule } = GPUDevice.prototype;
+      GPUDevice.prototype.createShaderModule = function (descriptor) {
+        // Every sum of two numbers becomes a difference.
+        const code = descriptor.code.replaceAll(/ \+ /g, " - ");
+        return createShaderModule.call(this, { ...descriptor, code });
+      };
+    };
+    onCpu(await run({ options: SOFTWARE, settle }), "wrong-answers", "E_ACCURACY");
+  });
+
+  test("whose module is not deployed", async () => {
+    const found = await run({ options: { ...SOFTWARE, webgpu: "/npm/wasm/none.wasm" } });
+    onCpu(found, "no-module", "E_INPUT_MISSING");
+    assert.match(found.report.rejected[0].message, /none\.wasm.*404/);
+  });
+});
+
+describe("what is no matter of GPUs", () => {
+  const refusals = [
+    ["another key", "E_UNTRUSTED_KEY", async ({ Session, keys }) => Session.create("/fixtures/sum.pannier", { trust: { keys: keys.stranger }, allowSoftwareAdapter: true })],
+    ["a bundle that is not there", "E_INPUT_MISSING", async ({ Session, keys }) => Session.create("/fixtures/none.pannier", { trust: { keys: keys.publisher }, allowSoftwareAdapter: true })],
+    ["a broken bundle", "E_CORRUPT", async ({ Session, keys }) => Session.create("/fixtures/magika.pannier?tamper=900000", { trust: { keys: keys.publisher }, allowSoftwareAdapter: true })],
+    ["an input that does not fit", "E_INVALID_INPUT", async ({ Session, Tensor, keys }) => {
+      const session = await Session.create("/fixtures/sum.pannier", { trust: { keys: keys.publisher }, allowSoftwareAdapter: true });
+      await session.run({ x: new Tensor("float32", [1, 2, 3]), state: new Tensor("float32", [1, 2]) });
+    }],
+    ["no such engine", "E_USAGE", async ({ Session, keys }) => Session.create("/fixtures/sum.pannier", { trust: { keys: keys.publisher }, engine: "gpu" })],
+  ];
+  for (const [what, code, work] of refusals) {
+    test(`is refused as ever: ${what}, ${code}`, async () => {
+      const page = await open(browser, server);
+      const error = await call(page, "Session", `async (api) => api.refusal(() => (${work})(api))`);
+      assert.deepEqual([error.name, error.code], ["PannierError", code], error.message);
+      await page.context().close();
+    });
+  }
+});
+
+describe("sessions", () => {
+  test("two at once, each with a device of its own, and one that goes takes nothing from the other", async () => {
+    const page = await open(browser, server);
+    const result = await call(page, "Session", async ({ Session, State, Tensor, keys }) => {
+      const open = () => Session.create("/fixtures/sum.pannier", { trust: { keys: keys.publisher }, allowSoftwareAdapter: true });
+      const [a, b] = await Promise.all([open(), open()]);
+      const x = (value) => ({ x: new Tensor("float32", [value, value]) });
+      const [stateA, stateB] = [new State(), new State()];
+      const sums = [];
+      for (let turn = 0; turn < 3; turn += 1) {
+        const [one, other] = await Promise.all([a.step(stateA, x(1)), b.step(stateB, x(10))]);
+        sums.push([...one.next.data, ...other.next.data]);
+      }
+      const engines = [(await a.report()).engine, (await b.report()).engine];
+      a.dispose();
+      const { next } = await b.step(stateB, x(10));
+      return { sums, engines, afterwards: [...next.data] };
+    });
+    assert.deepEqual(result, { sums: [[1, 1, 10, 10], [2, 2, 20, 20], [3, 3, 30, 30]], engines: ["webgpu", "webgpu"], afterwards: [40, 40] });
+    await page.context().close();
+  });
+
+  test("a run can be given up, and the next one is not confused by its answer", async () => {
+    const page = await open(browser, server);
+    const outcomes = await call(page, "Session", async ({ Session, Tensor, keys }) => {
+      const session = await Session.create("/fixtures/sum.pannier", { trust: { keys: keys.publisher }, engine: "webgpu", allowSoftwareAdapter: true });
+      const inputs = (value) => ({ x: new Tensor("float32", [value, value]), state: new Tensor("float32", [0, 0]) });
+      const stop = new AbortController();
+      const given = session.run(inputs(1), { signal: stop.signal }).then(() => "an answer", ({ code }) => code);
+      stop.abort();
+      const { next } = await session.run(inputs(2));
+      return [await given, [...next.data]];
+    });
+    assert.deepEqual(outcomes, ["E_INTERRUPTED", [2, 2]]);
+    await page.context().close();
+  });
+
+  test("a hundred runs take no more memory than ten", async () => {
+    const page = await open(browser, server);
+    const { wasm, heap } = await call(page, "Session", async ({ Session, Tensor, keys, tensors }, inputs) => {
+      const session = await Session.create("/fixtures/scaled.pannier", { trust: { keys: keys.publisher }, allowSoftwareAdapter: true });
+      const run = async (times) => {
+        for (let i = 0; i < times; i += 1) await session.run(tensors(Tensor, inputs));
+        globalThis.gc();
+        return { wasm: (await session.report()).memory.wasmBytes, heap: performance.memory.usedJSHeapSize };
+      };
+      const [before, after] = [await run(10), await run(100)];
+      if ((await session.report()).engine !== "webgpu") throw new Error("it was not the GPU");
+      return { wasm: after.wasm - before.wasm, heap: after.heap - before.heap };
+    }, SCALED.inputs);
+    assert.equal(wasm, 0);
+    assert.ok(heap < MIB, `the heap grew by ${heap} bytes`);
+    await page.context().close();
+  });
+
+  test("no run waits for the page to be drawn, which a page that nobody sees never is", async () => {
+    const page = await open(browser, server);
+    const first = await call(page, "Session", async ({ Session, Tensor, keys, tensors, plain }, inputs) => {
+      globalThis.requestAnimationFrame = globalThis.requestIdleCallback = () => 0;
+      const session = await Session.create("/fixtures/scaled.pannier", { trust: { keys: keys.publisher }, engine: "webgpu", allowSoftwareAdapter: true });
+      return plain(await session.run(tensors(Tensor, inputs)));
+    }, SCALED.inputs);
+    close(first, SCALED.outputs);
+    await page.context().close();
+  });
+});

@@ -1,0 +1,13 @@
+import { usage } from "../error.js";
+import { loadOptions } from "../options.js";
+
+const ENGINES = ["auto", "webgpu", "cpu"];
+
+/** The options of `Session.create`, checked: those of every session as `loadOptions` gives them, and those of this entry point. */
+export function webgpuOptions(options) {
+  const { engine = "auto", allowSoftwareAdapter = false, webgpu, ...others } = options;
+  if (!ENGINES.includes(engine)) throw usage(`there is no engine \`${engine}\``, `there are ${ENGINES.join(", ")}`);
+  if (typeof allowSoftwareAdapter !== "boolean") throw usage("`allowSoftwareAdapter` is true or false");
+  if (others.telemetry !== undefined) throw usage("what runs on the GPU is not recorded: there is no `telemetry` here");
+  return { ...loadOptions(others), engine, allowSoftwareAdapter, webgpu };
+}
