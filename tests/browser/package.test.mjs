@@ -105,7 +105,7 @@ describe("the package", () => {
 
   test("has sources without a way to make code of texts, and no import from elsewhere", () => {
     const sources = readdirSync(PACKAGE, { recursive: true }).filter((name) => name.endsWith(".js"));
-    assert.deepEqual(sources.sort(), ["index.js", "telemetry.js", "thread.js", "worker.js"]);
+    assert.deepEqual(sources.sort(), ["index.js", "telemetry.js", "thread.js", "webgpu-thread.js", "webgpu.js", "worker.js"]);
     for (const name of sources) {
       const text = readFileSync(join(PACKAGE, name), "utf8");
       assert.doesNotMatch(text, /\beval\(|new Function/, name);
