@@ -25,7 +25,7 @@
 //!
 //! Runs of a stream follow each other and resemble each other: they are fewer than they look. The build finds out how many in
 //! a row count as one, takes `S` from the means of such blocks (batch means: Conway 1963, Fishman 1978, Schmeiser 1982), and
-//! widens `scale` by how much less certain an estimate from few blocks is than one from all runs ([`inflation`]).
+//! widens `scale` by how much less certain an estimate from few blocks is than one from all runs (`inflation`).
 //!
 //! Drift is *detected* if `X` is above the [`FALSE_ALARM`] quantile of that, and `psi` is at least [`PSI`], and the window has
 //! at least [`RUNS`] runs, and the baseline, too.
