@@ -1,5 +1,5 @@
 import { allowSoftwareAdapter, processor } from "./processor.js";
-import { AnyWorkerSession, PannierError } from "./runtime.js";
+import { AnyWorkerSession, PannierError, WorkerSession } from "./runtime.js";
 
 /** What was written when the site was assembled: whom to trust, and the address of each bundle, which names its digest. */
 let index = null;
@@ -107,8 +107,10 @@ export class Model extends EventTarget {
       const { policy, bundles } = await siteIndex();
       const onProgress = (progress) => tell({ progress, isVerified: this.isVerified || progress.phase === "verify" });
       const { engine } = processor;
-      const options = { trust: { policy }, onProgress, cache: true, engine, allowSoftwareAdapter };
-      const session = await AnyWorkerSession.create(bundles[this.name].url, options);
+      const common = { trust: { policy }, onProgress, cache: true };
+      // On the CPU the page itself fetches the runtime, and so can have it kept for times without a network.
+      const [SessionOf, options] = engine === "cpu" ? [WorkerSession, common] : [AnyWorkerSession, { ...common, engine, allowSoftwareAdapter }];
+      const session = await SessionOf.create(bundles[this.name].url, options);
       tell({ state: "ready", metadata: session.metadata, report: await session.report() });
       return session;
     } catch (error) {

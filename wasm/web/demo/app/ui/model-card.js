@@ -39,7 +39,7 @@ function facts({ report, lastRunMs }) {
   const { load, memory, selfTest } = report;
   const rows = [
     ["Signed by", report.signers.map(signer).join(", ") || "nobody"],
-    ["Engine", `${report.engine}, ${report.adapter === null ? report.flavour : adapterName(report.adapter)}`],
+    ["Engine", `${report.engine}, ${report.adapter ? adapterName(report.adapter) : report.flavour}`],
     ...report.rejected.map(({ engine, message }) => [engine === "webgpu" ? "Not the GPU" : `Not ${engine}`, message]),
     ["Loaded", `${SOURCES[report.source]} in ${duration(load.receiveMs)}, of which ${duration(load.verifyMs)} verifying`],
     ["Made ready", `in ${duration(load.prepareMs + load.selfTestMs)}${selfTest ? `, ${count(selfTest.cases, "known answer", "known answers")} met` : ""}`],
