@@ -6,6 +6,11 @@ const VERSION = 1;
 const SLOTS = 16;
 /** Longest that opening may take: some browsers never answer where they refuse. */
 const OPEN_MS = 2000;
+/** Longest that a page waits for the first name. A page that was just left, or the one that a reload ends, holds it for a moment. */
+const LEAVING_MS = 250;
+
+/** Names of locks that sessions of this page hold. */
+const HELD = new Set();
 
 /**
  * Payloads in IndexedDB, in a database for each receiver: what was recorded for one is sent to no other.
@@ -128,17 +133,28 @@ export class Database {
 
   /** A number that no other session has while this one lives; `null` if there are too many. */
   async #takeSlot() {
+    let mayWait = true;
     for (let slot = 0; slot < SLOTS; slot += 1) {
-      const isTaken = await new Promise((resolve, reject) => {
-        const hold = (lock) => {
-          resolve(lock !== null);
-          return lock === null ? undefined : new Promise((release) => (this.#release = release));
-        };
-        navigator.locks.request(`${this.#name} ${slot}`, { ifAvailable: true }, hold).catch(reject);
-      });
-      if (isTaken) return slot;
+      const name = `${this.#name} ${slot}`;
+      // A session beside this one is not about to leave.
+      if (HELD.has(name)) continue;
+      if (await this.#hold(name, mayWait ? { signal: AbortSignal.timeout(LEAVING_MS) } : { ifAvailable: true })) return slot;
+      mayWait = false;
     }
     return null;
+  }
+
+  /** Takes a lock until `release`. Whether it could be had. */
+  #hold(name, options) {
+    return new Promise((resolve, reject) => {
+      const hold = (lock) => {
+        resolve(lock !== null);
+        if (lock === null) return undefined;
+        HELD.add(name);
+        return new Promise((release) => (this.#release = release)).finally(() => HELD.delete(name));
+      };
+      navigator.locks.request(name, options, hold).catch((error) => (error.name === "TimeoutError" ? resolve(false) : reject(error)));
+    });
   }
 }
 
