@@ -1,7 +1,8 @@
-// drive.mjs SITE PACKAGES CHROMIUM SIDE MODEL KEY.pub SECONDS: opens a page of the site in a fresh browser, and prints JSON.
+// drive.mjs SITE PACKAGES CHROMIUM PAGE MODEL FILE KEY.pub SECONDS: opens a page of the site in a fresh browser, which loads the model
+// from a file of the site, and prints JSON.
 //
 // First over a slow network, with empty caches and then with full ones; then, in another fresh browser, over a fast one, where the model
-// is also run again and again and the memory of the page's process is looked at.
+// is also run again and again and the memory of the page's process is looked at. In no seconds there is only the slow network.
 
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,8 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "../../xtask/web/serve.mjs";
 
-const [site, packages, executablePath, side, model, key, seconds] = process.argv.slice(2);
-if (seconds === undefined) throw new Error("usage: drive.mjs SITE PACKAGES CHROMIUM SIDE MODEL KEY.pub SECONDS");
+const [site, packages, executablePath, side, model, file, key, seconds] = process.argv.slice(2);
+if (seconds === undefined) throw new Error("usage: drive.mjs SITE PACKAGES CHROMIUM PAGE MODEL FILE KEY.pub SECONDS");
 const { chromium } = createRequire(join(packages, "node_modules/"))("playwright-core");
 
 /** 10 Mbit/s, in bytes a second, and the way to a server that is near. */
@@ -20,7 +21,7 @@ const ARGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-bac
 const SETTLE_MS = 3000;
 
 const { inputs } = JSON.parse(readFileSync(join(site, "cases", model, "case.json"), "utf8"));
-const bench = { model, inputs: inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })), key: readFileSync(key, "utf8") };
+const bench = { model, file, inputs: inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })), key: readFileSync(key, "utf8") };
 
 // Names that never change their content: what is cached is not asked about again.
 const server = await serve(site, { cacheControl: "max-age=31536000, immutable" });
@@ -30,24 +31,26 @@ try {
     const cached = await answered(await open(SLOW));
     return { cold, cached };
   });
-  const fast = await inFreshBrowser(async (open, profile) => {
+  const visits = { slow_cold: slow.cold.first_answer_ms, slow_cached: slow.cached.first_answer_ms };
+  const measured = Number(seconds) > 0 ? await overFastNetwork() : { visits: {} };
+  const first_answer_ms = { ...visits, ...measured.visits };
+  console.log(JSON.stringify({ ...measured.run, first_answer_ms, download_bytes: sizes(slow.cold) }));
+} finally {
+  await server.close();
+}
+
+async function overFastNetwork() {
+  return inFreshBrowser(async (open, profile) => {
     const page = await open(null);
     const cold = await answered(page);
     const latency_ms = await page.evaluate((seconds) => globalThis.finish(seconds), Number(seconds));
     const renderer_peak_bytes = rendererPeakBytes(profile);
     const cached = await answered(await open(null));
-    return { cold, cached, latency_ms, renderer_peak_bytes };
+    return {
+      visits: { fast_cold: cold.first_answer_ms, fast_cached: cached.first_answer_ms },
+      run: { latency_ms, renderer_peak_bytes },
+    };
   });
-  const { latency_ms, renderer_peak_bytes } = fast;
-  const first_answer_ms = {
-    slow_cold: slow.cold.first_answer_ms,
-    slow_cached: slow.cached.first_answer_ms,
-    fast_cold: fast.cold.first_answer_ms,
-    fast_cached: fast.cached.first_answer_ms,
-  };
-  console.log(JSON.stringify({ first_answer_ms, download_bytes: sizes(slow.cold), latency_ms, renderer_peak_bytes }));
-} finally {
-  await server.close();
 }
 
 /** A browser with a profile of its own, on the disk, where its caches are as they are for people. */

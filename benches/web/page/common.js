@@ -1,15 +1,15 @@
-// What both pages share. The program that drives them leaves `BENCH` before anything else: `{ model, inputs, key }`, the inputs as
-// `[{ name, dtype, shape }]`.
+// What both pages share. The program that drives them leaves `BENCH` before anything else: `{ model, file, inputs, key }`,
+// the inputs as `[{ name, dtype, shape }]`.
 
 import { ELEMENTS, check, measure, parseCase } from "../js/measure.mjs";
 
-const { model, inputs, key } = globalThis.BENCH;
+const { model, file, inputs, key } = globalThis.BENCH;
 
 /**
  * Loads the model and runs it once, on zeros: an input would have to be fetched. Leaves when the answer was there as
  * `firstAnswer`, and `finish`, which checks an answer and measures.
  *
- * @param {(options: { model: string, key: string }) => Promise<{ names: string[], tensor: Function, run: Function }>} load `names` are those of the
+ * @param {(options: { file: string, key: string }) => Promise<{ names: string[], tensor: Function, run: Function }>} load `names` are those of the
  * inputs that the model has here
  */
 export async function start(load) {
@@ -17,7 +17,7 @@ export async function start(load) {
 }
 
 async function first(load) {
-  const { names, tensor, run } = await load({ model, key });
+  const { names, tensor, run } = await load({ file: `../models/${file}`, key });
   const feed = (tensors) => {
     const given = tensors.filter(({ name }) => names.includes(name));
     return Object.fromEntries(given.map(({ name, dtype, shape, values }) => [name, tensor(dtype, values, shape)]));

@@ -1,10 +1,10 @@
 import { InferenceSession, Tensor, env } from "../onnxruntime-web/ort.wasm.bundle.min.mjs";
 import { start } from "./common.js";
 
-start(async ({ model }) => {
+start(async ({ file }) => {
   // Pannier has one thread as well.
   env.wasm.numThreads = 1;
-  const session = await InferenceSession.create(`../models/${model}.onnx`, { executionProviders: ["wasm"] });
+  const session = await InferenceSession.create(file, { executionProviders: ["wasm"] });
   return {
     names: session.inputNames,
     tensor: (type, values, shape) => new Tensor(type, values, shape),

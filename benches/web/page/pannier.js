@@ -1,8 +1,8 @@
 import { Session, Tensor } from "../runtime/index.js";
 import { start } from "./common.js";
 
-start(async ({ model, key }) => {
-  const session = await Session.create(`../models/${model}.pannier`, { trust: { keys: key }, cache: true });
+start(async ({ file, key }) => {
+  const session = await Session.create(file, { trust: { keys: key }, cache: true });
   return {
     names: session.inputs.map(({ name }) => name),
     tensor: (type, values, shape) => new Tensor(type, values, shape),

@@ -45,6 +45,7 @@ impl Pages {
         for model in MODELS {
             copy_file(&bench.onnx(model), &pages.site.join(format!("models/{model}.onnx")))?;
             copy_file(&bench.bundle(model), &pages.site.join(format!("models/{model}.pannier")))?;
+            copy_file(&bench.smaller(model)?, &pages.site.join(format!("models/{model}-quantized.pannier")))?;
             let case = bench.case(model)?;
             for file in ["case.json", "case.bin"] {
                 copy_file(&case.join(file), &pages.site.join("cases").join(model).join(file))?;
@@ -61,11 +62,11 @@ impl Pages {
         Ok(shell::output(Command::new(&self.browser.chromium).arg("--version"))?.trim().to_owned())
     }
 
-    /// Opens the page of a side, `pannier` or `onnxruntime`, in fresh browsers.
-    pub fn drive(&self, side: &str, model: &str, bench: &Bench, seconds: &str) -> Command {
+    /// Opens a page, `pannier` or `onnxruntime`, in fresh browsers, which loads a model from one of the site's files.
+    pub fn drive(&self, page: &str, model: &str, file: &str, bench: &Bench, seconds: &str) -> Command {
         let mut command = self.script("drive.mjs");
         command.arg(&self.site).arg(&self.browser.packages).arg(&self.browser.chromium);
-        command.args([side, model]).arg(&bench.key).arg(seconds);
+        command.args([page, model, file]).arg(&bench.key).arg(seconds);
         command
     }
 

@@ -83,6 +83,16 @@ impl Bench {
         Ok(folder.join(name))
     }
 
+    /// A bundle as small as it gets while its evaluation loses at most one percent.
+    pub fn smaller(&self, model: &str) -> Result<PathBuf> {
+        let bundle = self.quantized(&format!("{model}-auto.pannier"))?;
+        let calibration = self.folder(model).join("calibration.npz");
+        let mut build = self.build(model);
+        build.args(["--quantize", "auto", "--max-loss", "1%", "--calibrate"]).arg(calibration).arg("-o").arg(&bundle);
+        shell::output(&mut build)?;
+        Ok(bundle)
+    }
+
     /// ONNX Runtime's quantizer, and the judge of answers.
     pub fn quantizer(&self) -> Command {
         self.python("quantize.py")
