@@ -57,6 +57,12 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
     let weights: BTreeMap<ValueId, &Weight> = graph.body.weights.iter().map(|weight| (weight.value, weight)).collect();
     let mut uses: BTreeMap<ValueId, usize> = BTreeMap::new();
     count_uses(&graph.body, &mut uses);
+    let makers: BTreeMap<ValueId, &Node> = graph
+        .body
+        .nodes
+        .iter()
+        .flat_map(|node| node.outputs.iter().flatten().map(move |value| (*value, node)))
+        .collect();
     let mut taken = BTreeSet::new();
     let mut layers = Vec::new();
     for (index, node) in graph.body.nodes.iter().enumerate().filter(|(_, node)| node.domain.is_empty()) {
@@ -74,6 +80,7 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
         let rank = first.shape.len();
         let input = node.inputs.get(shape.input).copied().flatten();
         let constant_input = input.is_none_or(|input| weights.contains_key(&input));
+        let one_hot = input.is_some_and(|input| is_one_hot(input, &makers));
         let shared = own.iter().any(|value| uses.get(value).is_some_and(|uses| *uses > 1));
         layers.push(Layer {
             node: index,
@@ -82,11 +89,19 @@ pub fn layers(graph: &Graph) -> Vec<Layer> {
             input: input.filter(|_| node.op != "Gather"),
             axis: shape.axis.min(rank - 1),
             elements: own.iter().filter_map(|value| weights.get(value)?.len()).sum(),
-            integer: !shared && shape.integer.contains(&rank) && own == found && !constant_input,
+            integer: !shared && shape.integer.contains(&rank) && own == found && !constant_input && !one_hot,
             weights: own,
         });
     }
     layers
+}
+
+/// Whether a value is rows with a single one, as exporters write them. Engines take rows of the table in place of such a product, which
+/// no product of integers is as fast as.
+fn is_one_hot(value: ValueId, makers: &BTreeMap<ValueId, &Node>) -> bool {
+    let Some(maker) = makers.get(&value) else { return false };
+    let compared = || makers.get(&maker.inputs.first().copied().flatten()?);
+    maker.op == "OneHot" || maker.op == "Cast" && compared().is_some_and(|maker| maker.op == "Equal")
 }
 
 /// Where an operator has its weights.

@@ -202,3 +202,20 @@ fn pruning_leaves_what_was_asked_for_and_the_rest_makes_up_for_it() {
     println!("compensated pruning: {gain:+} dB");
     assert!(gain > 0.5, "{gain} dB");
 }
+
+/// An engine takes rows of the table there, which integers would keep it from.
+#[test]
+fn products_with_one_hot_rows_do_not_compute_with_integers() {
+    let mut builder = ProgramBuilder::new();
+    let ids = builder.input("ids", DType::I32, &dims(&[4, 1]));
+    let classes = builder.weight("classes", &Tensor::from_slice(&[3], &[0_i32, 1, 2]).unwrap());
+    let equal = builder.node("Equal", &[ids, classes]);
+    let hot = builder.node_attributes("Cast", &[equal], &[("to", Attribute::Int(1))]);
+    let table = builder.weight("table", &tensor(&[3, 5], &Noise(5).normals(15)));
+    let rows = builder.node("MatMul", &[hot, table]);
+    let w = builder.weight("w", &tensor(&[5, 2], &Noise(6).normals(10)));
+    let y = builder.node("MatMul", &[rows, w]);
+    builder.output("y", y);
+    let integer: Vec<bool> = layers(&builder.build().graph).iter().map(|layer| layer.integer).collect();
+    assert_eq!(integer, [false, true]);
+}
