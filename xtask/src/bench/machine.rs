@@ -33,7 +33,6 @@ pub fn versions(bench: &Bench) -> Result<Value> {
     let mut versions: Value = serde_json::from_str(&shell::output(bench.peer().arg("versions"))?)?;
     versions["rustc"] = shell::output(Command::new("rustc").arg("--version"))?.trim().into();
     versions["pannier"] = env!("CARGO_PKG_VERSION").into();
-    versions["tract"] = locked_version("tract-onnx")?.into();
     versions["wasmtime"] = locked_version("wasmtime")?.into();
     Ok(versions)
 }

@@ -165,11 +165,10 @@ fn provenance(text: &mut String, results: &Value) -> Result<()> {
     let (versions, web) = (&results["versions"], &results["web_versions"]);
     writeln!(
         text,
-        "Measured on: {}. wasmtime {}, tract {}, {}, Node {} (V8 {}), onnxruntime-web {}, ONNX Runtime {} (Python {}). Batch 1, {} rounds in \
+        "Measured on: {}. wasmtime {}, {}, Node {} (V8 {}), onnxruntime-web {}, ONNX Runtime {} (Python {}). Batch 1, {} rounds in \
          which the sides took turns; throughput is that of the best round.",
         machine(results)?,
         string(versions, "wasmtime")?,
-        string(versions, "tract")?,
         string(versions, "rustc")?,
         string(web, "node")?,
         string(web, "v8")?,

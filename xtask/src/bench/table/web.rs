@@ -116,13 +116,12 @@ fn provenance(text: &mut String, results: &Value) -> Result<()> {
     let web = &results["web_versions"];
     writeln!(
         text,
-        "Measured on: {}. {}, Node {}, onnxruntime-web {}, tract {}, {}. One thread, {} rounds in which the two took turns; all but latency are \
+        "Measured on: {}. {}, Node {}, onnxruntime-web {}, {}. One thread, {} rounds in which the two took turns; all but latency are \
          medians.",
         machine(results)?,
         string(results, "browser")?,
         string(web, "node")?,
         string(web, "onnxruntime_web")?,
-        string(&results["versions"], "tract")?,
         string(&results["versions"], "rustc")?,
         number(results, "rounds")?,
     )?;
