@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 /// Content of the `baseline` section.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Baseline {
-    /// One for each input and output that is watched, inputs first, each in the manifest's order.
+    /// One for each thing that is watched, by role, each in the manifest's order.
     pub tensors: Vec<TensorBaseline>,
 }
 
-/// On which side of the model a tensor is.
+/// What is watched: values of the model's inputs and outputs, and what inputs look like from one element to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum Role {
     /// It goes in.
@@ -24,13 +24,16 @@ pub enum Role {
     Input,
     /// It comes out.
     Output,
+    /// How much elements of an input differ from their neighbours. A picture that is blurred and a sound that is noisy have other
+    /// ones, although their values may be distributed as ever.
+    InputDifferences,
 }
 
 impl Role {
     /// `input` or `output`.
     pub fn name(self) -> &'static str {
         match self {
-            Role::Input => "input",
+            Role::Input | Role::InputDifferences => "input",
             Role::Output => "output",
         }
     }
@@ -39,7 +42,7 @@ impl Role {
 /// The values of one input or output.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TensorBaseline {
-    /// Which side.
+    /// What of it.
     pub role: Role,
     /// Position among the manifest's inputs, or outputs.
     pub port: u32,

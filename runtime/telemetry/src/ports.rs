@@ -1,8 +1,9 @@
 //! Which inputs and outputs are watched, and what the manifest says about their values.
 
 use crate::baseline::Role;
+use crate::sample::Reading;
 use pannier_bundle::Dim;
-use pannier_bundle::manifest::{ByteWindow, Content, ImageLayout, Port};
+use pannier_bundle::manifest::{ByteWindow, Content, ImageAxes, ImageLayout, Port};
 
 /// An input or output that is watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,7 @@ pub(crate) struct Watched {
     /// The values that the manifest allows, from and to; `None`: any.
     pub(crate) allowed: Option<(f64, f64)>,
     pub(crate) answer: Answer,
+    pub(crate) reading: Reading,
 }
 
 /// What an output says.
@@ -30,17 +32,20 @@ pub(crate) enum Answer {
 /// Most classes of which the best is looked for: more would not be cheap.
 const CLASSES_MAX: usize = 4096;
 
-/// Every input and output but the state that a stream carries: that is the model's own business.
+/// Every input and output but the state that a stream carries: that is the model's own business. And of pictures and sounds that go
+/// in, how they change from one element to the next.
 pub(crate) fn watched(inputs: &[Port], outputs: &[Port]) -> impl Iterator<Item = Watched> + use<> {
     let side = |role, ports: &'_ [Port]| {
         let is_state = |port: &Port| matches!(port.content, Content::State { .. } | Content::NextState);
         let all = ports.iter().enumerate().filter(move |(_, port)| !is_state(port));
-        all.map(move |(index, port)| watch(role, index, port)).collect::<Vec<_>>()
+        all.map(move |(index, port)| values(role, index, port)).collect::<Vec<_>>()
     };
-    side(Role::Input, inputs).into_iter().chain(side(Role::Output, outputs))
+    let changes: Vec<Watched> =
+        inputs.iter().enumerate().filter_map(|(index, port)| differences(index, port)).collect();
+    side(Role::Input, inputs).into_iter().chain(side(Role::Output, outputs)).chain(changes)
 }
 
-fn watch(role: Role, port: usize, described: &Port) -> Watched {
+fn values(role: Role, port: usize, described: &Port) -> Watched {
     let answer = match (&described.content, described.shape.last()) {
         (Content::Classes { labels }, Some(Dim::Fixed(count))) => {
             let count = usize::try_from(*count).ok().filter(|count| (1..=CLASSES_MAX).contains(count));
@@ -52,7 +57,29 @@ fn watch(role: Role, port: usize, described: &Port) -> Watched {
         (Content::Probability { .. }, _) => Answer::Probability,
         _ => Answer::Values,
     };
-    Watched { role, port, name: described.name.clone(), allowed: allowed(&described.content), answer }
+    let (name, allowed) = (described.name.clone(), allowed(&described.content));
+    Watched { role, port, name, allowed, answer, reading: Reading::Values }
+}
+
+/// What is watched of a picture or a sound beside its values.
+fn differences(port: usize, described: &Port) -> Option<Watched> {
+    let distance = match &described.content {
+        Content::Image(ImageLayout { axes: ImageAxes::Nchw, .. }) | Content::Pcm(_) => 1,
+        // The same channel of the next pixel.
+        Content::Image(ImageLayout { axes: ImageAxes::Nhwc, .. }) => match described.shape.last() {
+            Some(Dim::Fixed(channels)) => usize::try_from(*channels).ok()?,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Watched {
+        role: Role::InputDifferences,
+        port,
+        name: format!("{}:differences", described.name),
+        allowed: None,
+        answer: Answer::Values,
+        reading: Reading::Differences { distance },
+    })
 }
 
 fn allowed(content: &Content) -> Option<(f64, f64)> {

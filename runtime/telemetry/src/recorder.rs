@@ -199,7 +199,7 @@ impl State {
         outputs: impl Iterator<Item = TensorView<'t>> + Clone,
     ) {
         let find = |role: Role, port: usize| match role {
-            Role::Input => inputs.clone().nth(port),
+            Role::Input | Role::InputDifferences => inputs.clone().nth(port),
             Role::Output => outputs.clone().nth(port),
         };
         match run.duration {

@@ -1,6 +1,6 @@
 //! Which elements of a tensor are looked at: evenly spaced ones, a bounded number of them.
 
-use pannier_engine::{DType, TensorView};
+use pannier_engine::{DType, Element, TensorView};
 
 /// Most elements that are looked at in one tensor of one run.
 ///
@@ -27,39 +27,64 @@ impl Stride {
     }
 }
 
+/// What is read of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Its elements.
+    Values,
+    /// By how much an element differs from the one that follows so many elements later, whichever is larger, where both are finite.
+    Differences {
+        /// How far apart the two are in memory.
+        distance: usize,
+    },
+}
+
 /// How many elements [`each`] looks at.
 pub fn cost(len: usize) -> usize {
     len.min(ELEMENTS)
 }
 
-/// Calls `see` with the elements that the `look`-th look falls on, as binary64.
-pub fn each(tensor: TensorView<'_>, look: u64, see: impl FnMut(f64)) {
-    every(tensor, Stride::new(tensor.len(), look), see);
+/// Calls `see` with what the `look`-th look falls on, as binary64.
+pub fn each(tensor: TensorView<'_>, reading: Reading, look: u64, see: impl FnMut(f64)) {
+    every(tensor, reading, Stride::new(tensor.len(), look), see);
 }
 
-/// Calls `see` with all elements, as binary64.
-pub fn all(tensor: TensorView<'_>, see: impl FnMut(f64)) {
-    every(tensor, Stride { first: 0, step: 1 }, see);
+/// Calls `see` with everything, as binary64.
+pub fn all(tensor: TensorView<'_>, reading: Reading, see: impl FnMut(f64)) {
+    every(tensor, reading, Stride { first: 0, step: 1 }, see);
 }
 
-fn every(tensor: TensorView<'_>, stride: Stride, see: impl FnMut(f64)) {
+fn every(tensor: TensorView<'_>, reading: Reading, stride: Stride, see: impl FnMut(f64)) {
+    /// The elements of the type that the tensor has.
+    fn of<'t, T: Element>(tensor: TensorView<'t>) -> &'t [T] {
+        tensor.as_slice::<T>().unwrap_or_default()
+    }
     match tensor.dtype() {
-        DType::F32 => walk::<f32>(tensor, stride, f64::from, see),
-        DType::F64 => walk::<f64>(tensor, stride, |value| value, see),
-        DType::F16 => walk::<half::f16>(tensor, stride, f64::from, see),
-        DType::BF16 => walk::<half::bf16>(tensor, stride, f64::from, see),
-        DType::I8 => walk::<i8>(tensor, stride, f64::from, see),
-        DType::I16 => walk::<i16>(tensor, stride, f64::from, see),
-        DType::I32 => walk::<i32>(tensor, stride, f64::from, see),
-        DType::I64 => walk::<i64>(tensor, stride, |value| value as f64, see),
-        DType::U8 => walk::<u8>(tensor, stride, f64::from, see),
-        DType::U16 => walk::<u16>(tensor, stride, f64::from, see),
-        DType::U32 => walk::<u32>(tensor, stride, f64::from, see),
-        DType::U64 => walk::<u64>(tensor, stride, |value| value as f64, see),
-        DType::Bool => tensor.bytes().iter().skip(stride.first).step_by(stride.step).for_each({
-            let mut see = see;
-            move |byte| see(f64::from(*byte))
-        }),
+        DType::F32 => walk(of::<f32>(tensor), reading, stride, f64::from, see),
+        DType::F64 => walk(of::<f64>(tensor), reading, stride, |value| value, see),
+        DType::F16 => walk(of::<half::f16>(tensor), reading, stride, f64::from, see),
+        DType::BF16 => walk(of::<half::bf16>(tensor), reading, stride, f64::from, see),
+        DType::I8 => walk(of::<i8>(tensor), reading, stride, f64::from, see),
+        DType::I16 => walk(of::<i16>(tensor), reading, stride, f64::from, see),
+        DType::I32 => walk(of::<i32>(tensor), reading, stride, f64::from, see),
+        DType::I64 => walk(of::<i64>(tensor), reading, stride, |value| value as f64, see),
+        DType::U8 => walk(of::<u8>(tensor), reading, stride, f64::from, see),
+        DType::U16 => walk(of::<u16>(tensor), reading, stride, f64::from, see),
+        DType::U32 => walk(of::<u32>(tensor), reading, stride, f64::from, see),
+        DType::U64 => walk(of::<u64>(tensor), reading, stride, |value| value as f64, see),
+        DType::Bool => walk(tensor.bytes(), reading, stride, f64::from, see),
+    }
+}
+
+fn walk<T: Copy>(elements: &[T], reading: Reading, stride: Stride, widen: impl Fn(T) -> f64, mut see: impl FnMut(f64)) {
+    let Stride { first, step } = stride;
+    match reading {
+        Reading::Values => elements.iter().skip(first).step_by(step).for_each(|value| see(widen(*value))),
+        Reading::Differences { distance } => {
+            let pairs = elements.iter().zip(elements.iter().skip(distance)).skip(first).step_by(step);
+            let differences = pairs.map(|(one, next)| (widen(*next) - widen(*one)).abs());
+            differences.filter(|difference| difference.is_finite()).for_each(see);
+        }
     }
 }
 
@@ -80,16 +105,6 @@ pub fn best_scores(tensor: TensorView<'_>, classes: usize, mut see: impl FnMut(u
     }
 }
 
-fn walk<T: pannier_engine::Element>(
-    tensor: TensorView<'_>,
-    stride: Stride,
-    widen: impl Fn(T) -> f64,
-    mut see: impl FnMut(f64),
-) {
-    let elements = tensor.as_slice::<T>().unwrap_or_default();
-    elements.iter().skip(stride.first).step_by(stride.step).for_each(|value| see(widen(*value)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +114,9 @@ mod tests {
         let values: Vec<f32> = (0..len).map(|value| value as f32).collect();
         let shape = [len];
         let mut seen = Vec::new();
-        each(TensorView::from_slice(&shape, &values).unwrap(), look, |value| seen.push(value as usize));
+        each(TensorView::from_slice(&shape, &values).unwrap(), Reading::Values, look, |value| {
+            seen.push(value as usize)
+        });
         seen
     }
 
@@ -121,7 +138,7 @@ mod tests {
     fn every_type_is_read_as_the_number_that_it_is() {
         let shape = [2];
         let mut found = Vec::new();
-        let mut look = |view: TensorView<'_>| each(view, 0, |value| found.push(value));
+        let mut look = |view: TensorView<'_>| each(view, Reading::Values, 0, |value| found.push(value));
         look(TensorView::from_slice(&shape, &[-1.5f32, 2.0]).unwrap());
         look(TensorView::from_slice(&shape, &[half::f16::from_f32(0.5), half::f16::NAN]).unwrap());
         look(TensorView::from_slice(&shape, &[i64::MIN, 7]).unwrap());
@@ -129,5 +146,23 @@ mod tests {
         look(TensorView::from_slice(&shape, &[200u8, 3]).unwrap());
         assert!(found.remove(3).is_nan());
         assert_eq!(found, [-1.5, 2.0, 0.5, i64::MIN as f64, 7.0, 1.0, 0.0, 200.0, 3.0]);
+    }
+    #[test]
+    fn differences_are_between_elements_so_far_apart() {
+        let found = |values: &[f32], distance| {
+            let shape = [values.len()];
+            let mut found = Vec::new();
+            let tensor = TensorView::from_slice(&shape, values).unwrap();
+            all(tensor, Reading::Differences { distance }, |value| found.push(value));
+            found
+        };
+        assert_eq!(found(&[1.0, 3.0, 2.0, 2.0], 1), [2.0, 1.0, 0.0]);
+        assert_eq!(found(&[1.0, 3.0, 2.0, 2.5], 2), [1.0, 0.5]);
+        assert_eq!(found(&[1.0, f32::NAN, 2.0, 2.5], 1), [0.5]);
+        assert!(found(&[1.0, 3.0], 3).is_empty() && found(&[], 1).is_empty());
+        let unsigned = TensorView::from_slice(&[3], &[200u8, 3, u8::MAX]).unwrap();
+        let mut found = Vec::new();
+        all(unsigned, Reading::Differences { distance: 1 }, |value| found.push(value));
+        assert_eq!(found, [197.0, 252.0], "no type is too narrow for them");
     }
 }

@@ -158,7 +158,7 @@ impl Observed {
         let outside =
             |range: Option<(f64, f64)>, value: f64| range.is_some_and(|(low, high)| value < low || value > high);
         let mut violate = |violation: Violation| invalid[violation as usize] += 1;
-        sample::each(tensor, look, |value| {
+        sample::each(tensor, watched.reading, look, |value| {
             if !value.is_finite() {
                 return violate(if value.is_nan() { Violation::Nan } else { Violation::Infinity });
             }

@@ -172,6 +172,23 @@ fn reported(model: &Model, pairs: &[Pair], changed: &[Pair]) -> Vec<String> {
     drifted(&snapshot)
 }
 
+/// A picture of planes of this size, each pixel being the mean of those around it, `radius` to each side.
+fn blurred(picture: &[f32], [height, width]: [usize; 2], radius: usize) -> Vec<f32> {
+    let mean = |around: &mut dyn Iterator<Item = f32>| {
+        let (sum, count) = around.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+        sum / count
+    };
+    let near = |at: usize, size: usize| at.saturating_sub(radius)..(at + radius + 1).min(size);
+    let plane = |plane: &[f32]| {
+        let rows = plane.chunks_exact(width);
+        let across: Vec<f32> =
+            rows.flat_map(|row| (0..width).map(move |x| mean(&mut near(x, width).map(|x| row[x])))).collect();
+        let pixel = |at: usize| mean(&mut near(at / width, height).map(|y| across[y * width + at % width]));
+        (0..plane.len()).map(pixel).collect::<Vec<f32>>()
+    };
+    picture.chunks_exact(height * width).flat_map(plane).collect()
+}
+
 fn unchanged(_: usize, values: &[f32]) -> Vec<f32> {
     values.to_vec()
 }
@@ -206,6 +223,8 @@ fn what_changed_is_reported_and_what_did_not_is_quiet() {
     quiet(&lines, &pairs, false);
     let inverted = lines.answer(|_, picture| picture.iter().map(|value| -value).collect());
     assert!(!loud(&lines, &pairs, "inverted", &inverted).is_empty());
+    let soft = lines.answer(|_, picture| blurred(picture, [48, 192], 2));
+    assert!(!loud(&lines, &pairs, "blurred", &soft).is_empty());
 
     let texts = Model::open("ocr-rec", BOTH);
     let pairs = texts.answer(unchanged);

@@ -39,12 +39,14 @@ impl BaselineBuilder {
             return;
         }
         for (watched, values) in &mut self.tensors {
-            let side = if watched.role == Role::Input { inputs } else { outputs };
+            let side = if watched.role == Role::Output { outputs } else { inputs };
             let Some(tensor) = side.get(watched.port) else { continue };
             let mut run = Vec::with_capacity(sample::cost(tensor.len()));
-            sample::each(*tensor, self.runs as u64, |value| run.extend(Some(value).filter(|value| value.is_finite())));
+            sample::each(*tensor, watched.reading, self.runs as u64, |value| {
+                run.extend(Some(value).filter(|value| value.is_finite()))
+            });
             // The range is that of all elements: a window may look at any of them.
-            sample::all(*tensor, |value| {
+            sample::all(*tensor, watched.reading, |value| {
                 if value.is_finite() {
                     values.min = values.min.min(value);
                     values.max = values.max.max(value);

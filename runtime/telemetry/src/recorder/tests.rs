@@ -91,13 +91,16 @@ fn values_are_summed_by_window_and_since_the_beginning() {
     let second = recorder.close_window();
 
     let names: Vec<_> = first.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    assert_eq!(names, ["x", "scores"], "state is not watched");
-    let (x, scores) = (&first.tensors[0], &first.tensors[1]);
+    assert_eq!(names, ["x", "scores", "x:differences"], "state is not watched");
+    let [x, scores, differences] = &first.tensors[..] else { panic!("three tensors") };
     let window = x.window.unwrap();
     assert_eq!((window.runs, window.min, window.max), (2, -0.5, 2.0));
     assert!((window.mean - 3.5 / 6.0).abs() < 1e-12);
     assert_eq!(x.invalid, [1, 1, 0, 1], "one NaN, one infinity, no baseline, and 2.0 is no sample of sound");
     assert_eq!(x.values.counts.iter().sum::<u64>(), 6);
+    let window = differences.window.unwrap();
+    assert_eq!((window.runs, window.min, window.max), (2, 0.25, 1.25));
+    assert_eq!((differences.values.counts.iter().sum::<u64>(), differences.invalid), (4, [0; 4]));
     assert_eq!(scores.answers.as_ref().unwrap().classes, [("cat".into(), 1), ("2".into(), 1)]);
     assert!((scores.answers.as_ref().unwrap().confidence.sum - 1.3).abs() < 1e-6);
 
