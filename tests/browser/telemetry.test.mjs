@@ -14,7 +14,7 @@ const SCRIPTS = fileURLToPath(new URL("../../wasm/web/js/", import.meta.url));
 let server, browser, receiver;
 before(async () => {
   // A page with a policy has to name the receiver in it.
-  server = await serve({ "/js/": SCRIPTS }, "http://127.0.0.1:*");
+  server = await serve({ "/js/": SCRIPTS }, { connect: "http://127.0.0.1:*" });
   browser = await launch();
 });
 after(async () => {
@@ -199,12 +199,14 @@ describe("a page that is left", () => {
     assert.equal((await receiver.taken(1))[0].runs, 1);
   });
 
-  test("disposes of its session, whose last window is sent all the same", async () => {
-    const page = await open(browser, server);
-    await begin(page, "Session", { runs: 2 });
-    await page.evaluate(() => globalThis.session.dispose());
-    assert.equal((await receiver.taken(1))[0].runs, 2);
-  });
+  for (const name of Object.keys(CLASSES)) {
+    test(`disposes of its ${name}, whose last window is sent all the same`, async () => {
+      const page = await open(browser, server);
+      await begin(page, name, { runs: 2 });
+      await page.evaluate(() => globalThis.session.dispose());
+      assert.equal((await receiver.taken(1))[0].runs, 2);
+    });
+  }
 });
 
 describe("what waits", () => {

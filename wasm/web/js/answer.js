@@ -35,7 +35,7 @@ export function answer({ load, lent }) {
   let last = Promise.resolve();
 
   onmessage = ({ data: { id, ...question } }) => {
-    if (question.larger !== undefined) return lent(question.larger);
+    if (question.lent !== undefined) return lent(question.lent);
     const [[name, argument]] = Object.entries(question);
     last = last.then(async () => {
       try {

@@ -1,4 +1,4 @@
-import { PannierError, interrupted, throwIfAborted } from "./error.js";
+import { PannierError, interrupted, plain } from "./error.js";
 import { address } from "./place.js";
 import { bytesOf } from "./source/bytes.js";
 import { Tensor } from "./tensor.js";
@@ -18,12 +18,9 @@ export class RemoteModel {
   installedUnixS;
 
   static async load(runtime, where, options) {
-    // Compiled here, once for all workers.
-    const module = await runtime.module();
-    throwIfAborted(options.signal);
     const { wire, cache, retries } = options;
     const start = () => new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: "@pannier/runtime" });
-    return RemoteModel.open(start, where, { module, options: { wire, cache, retries } }, options, runtime);
+    return RemoteModel.open(start, where, { options: { wire, cache, retries } }, options, runtime);
   }
 
   /**
@@ -31,13 +28,15 @@ export class RemoteModel {
    *
    * @param start gives the worker, whose script calls `answer` of `answer.js`
    * @param question what it is to load the model of, beside where that is
-   * @param runtime lends it the larger module
+   * @param runtime lends it modules, which are compiled here, once for all workers
    */
   static async open(start, where, question, { onProgress, signal }, runtime) {
     const self = new RemoteModel();
     self.#runtime = runtime;
     self.#onProgress = onProgress;
     self.#start(start);
+    // The worker asks for the bundle meanwhile.
+    if (runtime !== undefined) self.#lend("usual", runtime.module());
     try {
       // An address means the same there as here.
       const isBytes = where instanceof ArrayBuffer || ArrayBuffer.isView(where);
@@ -70,10 +69,15 @@ export class RemoteModel {
     return this.#ask({ closeWindow: window });
   }
 
-  /** Ends the worker; whoever still waits for it waits in vain. */
-  close() {
-    this.#worker?.terminate();
-    this.#fail(new PannierError("E_INTERRUPTED", "the session was closed"));
+  /**
+   * Ends the worker; whoever still waits for it waits in vain.
+   *
+   * @param last what it was asked for at the end: an idle worker answers that first, and one that is busy may never
+   */
+  close(last = null) {
+    const end = () => this.#fail(new PannierError("E_INTERRUPTED", "the session was closed"));
+    if (last instanceof Promise && this.#waiting.size === 1) last.then(end, end);
+    else end();
   }
 
   #start(start) {
@@ -101,20 +105,19 @@ export class RemoteModel {
   #hear({ id, progress, wanted, result, error }) {
     // What was on its way when the worker was ended is of no interest.
     if (this.#worker === null) return;
-    if (wanted !== undefined) this.#lend(PannierError.from(wanted));
+    if (wanted !== undefined) this.#lend("larger", this.#runtime.larger(PannierError.from(wanted)));
     else if (progress !== undefined) this.#onProgress?.(progress);
     else if (error !== undefined) this.#settle(id, ({ reject }) => reject(PannierError.from(error)));
     else this.#settle(id, ({ resolve }) => resolve(result));
   }
 
-  /** Gives the larger module to the worker, whose own cannot do the model for the reason given. */
-  async #lend(why) {
+  /** Gives a module to the worker, or the reason why there is none. */
+  async #lend(which, compiled) {
     try {
-      const module = await this.#runtime.larger(why);
-      this.#worker?.postMessage({ larger: { module } });
+      const module = await compiled;
+      this.#worker?.postMessage({ lent: { which, module } });
     } catch (error) {
-      const { code, message, hint } = error;
-      this.#worker?.postMessage({ larger: { error: { code, message, hint } } });
+      this.#worker?.postMessage({ lent: { which, error: plain(error) } });
     }
   }
 

@@ -94,9 +94,9 @@ export class Session {
 
   /** Lets go of the model and of its memory. */
   dispose() {
-    this.#exporter?.stop();
+    const last = this.#exporter?.stop();
     this.#exporter = null;
-    this.#model?.close();
+    this.#model?.close(last);
     this.#model = null;
   }
 

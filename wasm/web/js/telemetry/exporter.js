@@ -48,13 +48,20 @@ export class Exporter {
     await this.#send();
   }
 
-  /** Ends the last window, of which sending goes on in the background. */
+  /**
+   * Ends the last window, which is sent in the background.
+   *
+   * @returns its payload, or a promise of it: the model is asked for nothing more once that is settled
+   */
   stop() {
     this.#forget();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    const last = this.#hasNews ? this.flush() : Promise.resolve();
-    last.then(() => this.#spool.close());
+    const last = this.#hasNews ? this.#payload() : null;
+    this.#keep(last)
+      .then(() => this.#send())
+      .finally(() => this.#spool.close());
+    return last;
   }
 
   /** Ends the window: a payload, or a promise of one. `null` if the model is gone. */
