@@ -12,7 +12,7 @@ import { serve } from "./harness/server.mjs";
 const [bundle, payload] = process.argv.slice(2);
 const cases = JSON.parse(await text(process.stdin));
 const receiver = await receive();
-const server = await serve({}, receiver.url);
+const server = await serve({}, { connect: receiver.url });
 const browser = await launch();
 const page = await open(browser, server);
 await call(page, "Session", async ({ Session, Tensor, tensors }, { bundle, cases, endpoint }) => {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
-use crate::setup::{arm, fuzz, python, tool, victoria, wasm};
+use crate::setup::{arm, browsers, fuzz, python, tool, victoria, wasm};
 use crate::steps::Steps;
 use crate::{docs, guest, models, shell, site, tour, web};
 
@@ -135,10 +135,10 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
 /// The tests that are ignored otherwise, because they take long or need what takes long to install.
 fn slow(steps: &mut Steps, tools: Option<&Tools>) {
     let (mut wasmtime, mut victoria) = (None, None);
-    steps.step("what the slow tests need: wasmtime, VictoriaMetrics", || {
+    steps.step("what the slow tests need: wasmtime, VictoriaMetrics, Firefox, WebKit", || {
         wasmtime = Some(tool::WASMTIME.ensure()?);
         victoria = Some(victoria::ensure()?);
-        Ok(())
+        browsers::ensure()
     });
     steps.step("slow tests", || {
         let mut command = cargo();

@@ -22,13 +22,15 @@ const PIECE_BYTES = 16 * 1024;
 
 /**
  * Serves the npm package under `/npm/`, the fixtures under `/fixtures/`, an empty page under `/`, and further folders.
- * Every answer forbids whatever the package does not need; `connect` names what pages may connect to beside this server.
+ * Every answer forbids whatever the package does not need; `connect` names what pages may connect to beside this server. What
+ * `answers(request, response)` says yes to, it answers itself.
  */
-export async function serve(folders = {}, connect = "") {
+export async function serve(folders = {}, { connect = "", answers = () => false } = {}) {
   const roots = { "/npm/": PACKAGE, "/fixtures/": FIXTURES, "/harness/": import.meta.dirname, ...folders };
   const log = [];
   const counts = new Map();
   const server = createServer((request, response) => {
+    if (answers(request, response)) return;
     answer(request, response, { roots, log, counts, policy: strict(connect) }).catch((error) => {
       response.destroy();
       log.push({ path: request.url, error: String(error) });

@@ -1,36 +1,39 @@
-//! The rows in a browser: one Chromium for the whole suite, driven by `tests/browser/conformance.mjs`.
+//! The rows in browsers: one of each for the whole suite, asked through `tests/browser/conformance.mjs`.
 
 use super::rows::{Named, Opened, Runner};
-use crate::browser;
+use crate::browser::{no_fixtures, script};
 use crate::support::temp_dir;
 use base64ct::{Base64, Encoding};
 use pannier::{DType, PublicKey, Tensor};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard};
 
 /// Runs bundles in a page.
 pub struct InBrowser {
+    /// `chromium`, `firefox` or `webkit`.
+    pub program: &'static str,
     /// On a GPU if that can be, which is a program on the CPU here.
     pub webgpu: bool,
 }
 
 impl Runner for InBrowser {
     fn open(&self, bundle: &[u8], key: &PublicKey) -> Result<Box<dyn Opened>, String> {
-        let mut chromium = Chromium::get();
+        let mut browser = Browser::get(self.program);
         let name = "bundle.pannier";
-        std::fs::write(chromium.folder.path().join(name), bundle).map_err(|error| error.to_string())?;
-        let answer =
-            chromium.ask(&json!({ "open": { "bundle": name, "key": key.to_pem(), "webgpu": self.webgpu } }))?;
+        std::fs::write(browser.folder.path().join(name), bundle).map_err(|error| error.to_string())?;
+        let answer = browser.ask(&json!({ "open": { "bundle": name, "key": key.to_pem(), "webgpu": self.webgpu } }))?;
         let engine = answer["engine"].as_str().ok_or_else(|| format!("no engine: {answer}"))?.to_owned();
-        Ok(Box::new(InPage { session: answer["session"].clone(), engine }))
+        Ok(Box::new(InPage { program: self.program, session: answer["session"].clone(), engine }))
     }
 }
 
 /// A session in the page.
 struct InPage {
+    program: &'static str,
     session: Value,
     engine: String,
 }
@@ -42,7 +45,8 @@ impl Opened for InPage {
 
     fn run(&self, inputs: &Named) -> Result<Named, String> {
         let inputs: Map<String, Value> = inputs.iter().map(|(name, tensor)| (name.clone(), encode(tensor))).collect();
-        let mut answer = Chromium::get().ask(&json!({ "run": { "session": self.session, "inputs": inputs } }))?;
+        let mut answer =
+            Browser::get(self.program).ask(&json!({ "run": { "session": self.session, "inputs": inputs } }))?;
         let Value::Object(outputs) = answer["outputs"].take() else { return Err(format!("no outputs: {answer}")) };
         outputs.into_iter().map(|(name, tensor)| Ok((name, decode(&tensor)?))).collect()
     }
@@ -51,32 +55,35 @@ impl Opened for InPage {
 impl Drop for InPage {
     fn drop(&mut self) {
         // Its memory is wanted for the next one; if this fails, so does that.
-        Chromium::get().ask(&json!({ "close": { "session": self.session } })).ok();
+        Browser::get(self.program).ask(&json!({ "close": { "session": self.session } })).ok();
     }
 }
 
 /// The script, which ends when nobody asks any more.
-struct Chromium {
+struct Browser {
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
     folder: tempfile::TempDir,
 }
 
-impl Chromium {
-    fn get() -> MutexGuard<'static, Chromium> {
-        static CHROMIUM: OnceLock<Mutex<Chromium>> = OnceLock::new();
-        let chromium = CHROMIUM.get_or_init(|| Mutex::new(Chromium::start()));
-        chromium.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+impl Browser {
+    fn get(program: &'static str) -> MutexGuard<'static, Browser> {
+        static BROWSERS: Mutex<BTreeMap<&str, &'static Mutex<Browser>>> = Mutex::new(BTreeMap::new());
+        let mut browsers = BROWSERS.lock().expect("starting a browser left the map alone");
+        let browser =
+            *browsers.entry(program).or_insert_with(|| Box::leak(Box::new(Mutex::new(Browser::start(program)))));
+        drop(browsers);
+        browser.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     #[expect(clippy::zombie_processes, reason = "it ends with this process, when its standard input does")]
-    fn start() -> Chromium {
+    fn start(program: &str) -> Browser {
         let folder = temp_dir();
-        browser::no_fixtures(folder.path());
-        let mut command = browser::script("conformance.mjs", folder.path(), Path::new("/nonexistent"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Node starts");
+        no_fixtures(folder.path());
+        let mut command = script("conformance.mjs", folder.path(), Path::new("/nonexistent"));
+        let mut child = command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Node starts");
         let (questions, answers) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        Chromium { questions, answers: BufReader::new(answers), folder }
+        Browser { questions, answers: BufReader::new(answers), folder }
     }
 
     fn ask(&mut self, question: &Value) -> Result<Value, String> {

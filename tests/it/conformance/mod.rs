@@ -16,25 +16,46 @@ use subjects::Subject;
 
 #[test]
 fn every_row_gives_the_expected_answers_of_the_small_bundles() {
+    give_the_expected_answers_of_the_small_bundles(&rows::rows());
+}
+
+#[test]
+fn every_row_gives_the_reference_answers_of_the_real_models() {
+    // A GPU that is a program on the CPU would take minutes for each: it has the small bundles.
+    let rows: Vec<Row> = rows::rows().into_iter().filter(|row| !row.engine.starts_with("webgpu")).collect();
+    give_the_reference_answers_of_the_real_models(&rows);
+}
+
+#[test]
+#[ignore = "needs Firefox and WebKit: cargo xtask test --all"]
+fn other_browsers_give_the_expected_answers_of_the_small_bundles() {
+    give_the_expected_answers_of_the_small_bundles(&rows::other_browsers());
+}
+
+#[test]
+#[ignore = "needs Firefox and WebKit: cargo xtask test --all"]
+fn other_browsers_give_the_reference_answers_of_the_real_models() {
+    give_the_reference_answers_of_the_real_models(&rows::other_browsers());
+}
+
+fn give_the_expected_answers_of_the_small_bundles(rows: &[Row]) {
     let mut failures = Failures::default();
     let subjects = subjects::small();
-    for row in rows::rows() {
+    for row in rows {
         for subject in &subjects {
-            check(&row, subject, &mut failures);
+            check(row, subject, &mut failures);
         }
     }
     failures.assert_none();
 }
 
-#[test]
-fn every_row_gives_the_reference_answers_of_the_real_models() {
+fn give_the_reference_answers_of_the_real_models(rows: &[Row]) {
     let mut failures = Failures::default();
     // One after the other: their weights need not be in memory together.
     for name in subjects::REAL {
         let subject = subjects::real(name);
-        // A GPU that is a program on the CPU would take minutes for each: it has the small bundles.
-        for row in rows::rows().into_iter().filter(|row| !row.engine.starts_with("webgpu")) {
-            let Some(opened) = check(&row, &subject, &mut failures) else { continue };
+        for row in rows {
+            let Some(opened) = check(row, &subject, &mut failures) else { continue };
             failures.check(format!("{name} on {}/{}: engine", row.engine, row.target), || {
                 // Every one of them runs on the executor where a row has it.
                 let wanted = if row.engine == "tract" { "tract" } else { "executor" };

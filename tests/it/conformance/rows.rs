@@ -70,7 +70,18 @@ pub fn deterministic() -> Vec<Row> {
     rows().into_iter().filter(|row| row.engine.starts_with("deterministic")).collect()
 }
 
-/// Every row.
+/// Rows in browsers that a machine seldom has.
+pub fn other_browsers() -> Vec<Row> {
+    let row = |program| Row {
+        engine: "executor, else tract",
+        target: program,
+        runner: Box::new(InBrowser { program, webgpu: false }),
+        exceptions: &[],
+    };
+    vec![row("firefox"), row("webkit")]
+}
+
+/// Every row that a machine has which runs the tests.
 pub fn rows() -> Vec<Row> {
     vec![
         Row {
@@ -106,13 +117,13 @@ pub fn rows() -> Vec<Row> {
         Row {
             engine: "executor, else tract",
             target: "browser",
-            runner: Box::new(InBrowser { webgpu: false }),
+            runner: Box::new(InBrowser { program: "chromium", webgpu: false }),
             exceptions: &[],
         },
         Row {
             engine: "webgpu, else executor",
             target: "browser",
-            runner: Box::new(InBrowser { webgpu: true }),
+            runner: Box::new(InBrowser { program: "chromium", webgpu: true }),
             exceptions: &[],
         },
     ]

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use super::debian;
 use super::library::Library;
-use crate::environment::apt_get;
 use crate::shell;
 
 /// The target.
@@ -24,11 +24,7 @@ const PACKAGES: [&str; 3] = ["qemu-user", "gcc-aarch64-linux-gnu", "libc6-dev-ar
 /// Installs what is missing.
 pub fn ensure() -> Result<()> {
     if !has_programs() {
-        let (Some(mut update), Some(mut install)) = (apt_get(), apt_get()) else {
-            bail!("apt-get cannot be used here: install the packages {}", PACKAGES.join(", "));
-        };
-        shell::run(update.arg("update"))?;
-        shell::run(install.args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES))?;
+        debian::install(&PACKAGES)?;
     }
     LIBRARY.ensure()
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
+use super::debian;
 use super::node::{self, Node};
-use crate::environment::{apt_get, root};
-use crate::shell;
+use crate::environment::root;
 
 /// What a test needs to drive a browser.
 pub struct Browser {
@@ -38,11 +38,7 @@ fn ensure_chromium() -> Result<PathBuf> {
         eprintln!("  Chromium is installed: {}", path.display());
         return Ok(path);
     }
-    let (Some(mut update), Some(mut install)) = (apt_get(), apt_get()) else {
-        bail!("Chromium is missing and apt-get cannot be used here: install the package chromium");
-    };
-    shell::run(update.arg("update"))?;
-    shell::run(install.args(["install", "--yes", "--no-install-recommends", "chromium"]))?;
+    debian::install(&["chromium"])?;
     chromium().context("the package chromium was installed, but there is no program of that name")
 }
 

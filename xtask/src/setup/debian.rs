@@ -1,4 +1,4 @@
-//! Single packages of Debian suites other than the machine's own.
+//! Packages of Debian: the machine's own suite's, installed, and single files of others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,17 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::environment::apt_get;
 use crate::shell;
+
+/// Installs packages of the machine's own suite.
+pub fn install(packages: &[&str]) -> Result<()> {
+    let (Some(mut update), Some(mut install)) = (apt_get(), apt_get()) else {
+        bail!("apt-get cannot be used here: install the packages {}", packages.join(", "));
+    };
+    shell::run(update.arg("update"))?;
+    shell::run(install.args(["install", "--yes", "--no-install-recommends"]).args(packages))
+}
 
 /// Downloads a package, as `name` or `name=version`, from the first of these suites that holds it, on the mirror that apt
 /// already uses. The system's own lists stay as they are, and nothing is installed.

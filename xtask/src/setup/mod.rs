@@ -4,6 +4,7 @@
 
 pub mod arm;
 pub mod browser;
+pub mod browsers;
 mod debian;
 pub mod fuzz;
 mod library;
@@ -18,7 +19,7 @@ use anyhow::{Result, bail};
 use crate::steps::Steps;
 
 /// The parts, in the order in which they are set up.
-const PARTS: [&str; 7] = ["python", "wasm", "browser", "fuzz", "wasmtime", "victoria", "arm"];
+const PARTS: [&str; 8] = ["python", "wasm", "browser", "browsers", "fuzz", "wasmtime", "victoria", "arm"];
 
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -37,6 +38,7 @@ fn ensure(part: &str) -> Result<()> {
         "python" => python::ensure().map(drop),
         "wasm" => wasm::ensure(),
         "browser" => browser::ensure().map(drop),
+        "browsers" => browsers::ensure(),
         "fuzz" => fuzz::ensure().map(drop),
         "victoria" => victoria::ensure().map(drop),
         "arm" => arm::ensure(),
