@@ -202,7 +202,7 @@ fn of_cohorts(rule: &Rule, cohorts: &BTreeMap<Cohort, Totals>, window_ms: i64) -
         match &rule.condition {
             Condition::Threshold { metric, limit, .. } => {
                 if let Some(value) = read(*metric, totals, window_ms) {
-                    findings.push(compare(json!(cohort), limit, value, &format!("{metric:?}")));
+                    findings.push(compare(json!(cohort), limit, value, &named(*metric)));
                 }
             }
             Condition::Drift { tensor, method, limit, .. } => {
@@ -215,7 +215,8 @@ fn of_cohorts(rule: &Rule, cohorts: &BTreeMap<Cohort, Totals>, window_ms: i64) -
                     let Some(value) = scores.map(|(_, gauge)| gauge.mean()).reduce(f64::max) else { continue };
                     let mut subject = json!(cohort);
                     subject["tensor"] = json!(name);
-                    findings.push(compare(subject, limit, value, &format!("drift of {name}")));
+                    let drift = Quantity { what: format!("drift of {name}"), unit: "", scale: 1.0 };
+                    findings.push(compare(subject, limit, value, &drift));
                 }
             }
             Condition::Staleness { .. } | Condition::Silence { .. } => {}
@@ -237,14 +238,40 @@ fn read(metric: Metric, totals: &Totals, window_ms: i64) -> Option<f64> {
     }
 }
 
-fn compare(subject: serde_json::Value, limit: &Limit, value: f64, what: &str) -> Finding {
+/// How a number is told to people.
+struct Quantity {
+    what: String,
+    /// With the space in front of it.
+    unit: &'static str,
+    /// How many of the unit one of the number is.
+    scale: f64,
+}
+
+fn named(metric: Metric) -> Quantity {
+    let (what, unit, scale) = match metric {
+        Metric::LatencyP50Ms => ("latency, p50,", " ms", 1.0),
+        Metric::LatencyP95Ms => ("latency, p95,", " ms", 1.0),
+        Metric::LatencyP99Ms => ("latency, p99,", " ms", 1.0),
+        Metric::QueueP99Ms => ("waiting before a run, p99,", " ms", 1.0),
+        Metric::ErrorRate => ("share of failed runs", " %", 100.0),
+        Metric::RunsPerS => ("traffic", " runs/s", 1.0),
+        Metric::MemoryPeakBytes => ("peak memory", " MB", 1e-6),
+        Metric::DroppedExports => ("number of lost reports", "", 1.0),
+    };
+    Quantity { what: what.to_owned(), unit, scale }
+}
+
+fn compare(subject: serde_json::Value, limit: &Limit, value: f64, quantity: &Quantity) -> Finding {
     let level = match () {
         () if limit.is_breached(value) => Level::Breach,
         () if limit.is_clear(value) => Level::Clear,
         () => Level::Between,
     };
-    let side = if limit.above { "above" } else { "below" };
-    Finding { subject, level, message: format!("{what} is {}, {side} {}", short(value), short(limit.at)) }
+    let Quantity { what, unit, scale } = quantity;
+    let [value, at] = [value, limit.at].map(|number| format!("{}{unit}", short(number * scale)));
+    let limit =
+        if limit.above { format!("more than {at} is too much") } else { format!("less than {at} is too little") };
+    Finding { subject, level, message: format!("{what} is {value}; {limit}") }
 }
 
 /// Three digits are enough to read.
