@@ -208,7 +208,7 @@ fn pruning_leaves_what_was_asked_for_and_the_rest_makes_up_for_it() {
 fn products_with_one_hot_rows_do_not_compute_with_integers() {
     let mut builder = ProgramBuilder::new();
     let ids = builder.input("ids", DType::I32, &dims(&[4, 1]));
-    let classes = builder.weight("classes", &Tensor::from_slice(&[3], &[0_i32, 1, 2]).unwrap());
+    let classes = builder.weight("classes", &Tensor::from_slice([3], &[0_i32, 1, 2]).unwrap());
     let equal = builder.node("Equal", &[ids, classes]);
     let hot = builder.node_attributes("Cast", &[equal], &[("to", Attribute::Int(1))]);
     let table = builder.weight("table", &tensor(&[3, 5], &Noise(5).normals(15)));
