@@ -252,6 +252,44 @@ describe("a GPU that fails", () => {
   });
 });
 
+describe("functions of numbers far from 0", () => {
+  test("end at their limits, with no infinity or NaN on the way", async () => {
+    const sizes = [0, 1e-4, 0.5, 3, 9, 13, 43, 44.5, 87, 88, 89.5, 104, 128, 710, 1e3, 1e4];
+    const x = sizes.flatMap((size) => [size, -size]);
+    const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+    const geluTanh = (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+    // Near 0 its series, beyond it the limit.
+    const erf = (x) => (Math.abs(x) < 1 ? (2 / Math.sqrt(Math.PI)) * (x - x ** 3 / 3 + x ** 5 / 10 - x ** 7 / 42 + x ** 9 / 216 - x ** 11 / 1320) : Math.sign(x));
+    const functions = {
+      Asinh: Math.asinh,
+      Elu: (x) => (x > 0 ? x : Math.expm1(x)),
+      Erf: erf,
+      Exp: Math.exp,
+      HardSwish: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
+      Mish: (x) => x * Math.tanh(softplus(x)),
+      Sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+      // Of all of them together: the largest has everything.
+      Softmax: (x) => Number(x === 1e4),
+      Softplus: softplus,
+      Tanh: Math.tanh,
+      Gelu: geluTanh,
+    };
+    const page = await open(browser, server);
+    const found = await call(page, "Session", async ({ Session, Tensor, keys, plain }, x) => {
+      const options = { trust: { keys: keys.publisher }, engine: "webgpu", allowSoftwareAdapter: true, selfTest: false };
+      const session = await Session.create("/fixtures/far.pannier", options);
+      return plain(await session.run({ x: new Tensor("float32", x, [1, x.length]) }));
+    }, x);
+    await page.context().close();
+    const near = (a, b) => a === b || Math.abs(a - b) <= 1e-4 + 1e-3 * Math.abs(b);
+    const wrong = Object.entries(functions).flatMap(([name, compute]) => {
+      const pairs = x.map((x, index) => [x, found[name].data[index], Math.fround(compute(x))]);
+      return pairs.filter(([, answer, expected]) => !near(answer, expected)).map((pair) => [name, ...pair]);
+    });
+    assert.deepEqual(wrong, []);
+  });
+});
+
 describe("what is no matter of GPUs", () => {
   const refusals = [
     ["another key", "E_UNTRUSTED_KEY", async ({ Session, keys }) => Session.create("/fixtures/sum.pannier", { trust: { keys: keys.stranger }, allowSoftwareAdapter: true })],

@@ -34,6 +34,7 @@ fn make() -> tempfile::TempDir {
     write("types.pannier", &subjects::every_type().bundle);
     write("scaled.pannier", &signed(&scaled(folder.path())).expect("it builds"));
     write("branches.pannier", &signed(&branches(folder.path())).expect("it builds"));
+    write("far.pannier", &signed(&far_from_zero(folder.path())).expect("it builds"));
     let unsigned = std::fs::read(folder.path().join("unsigned.pannier")).expect("it was written");
     write("wrong.pannier", &with_wrong_answers(unsigned));
     let key = publisher().public_key().to_pem();
@@ -105,6 +106,16 @@ fn branches(folder: &Path) -> Target {
         .with(onnx::graph("else_branch", branch("Neg")))
         .output("y", F32, "2,2");
     target("branches", &model.save(folder))
+}
+
+/// Functions with limits, each of `x`, as outputs with their names.
+fn far_from_zero(folder: &Path) -> Target {
+    let model = Onnx::new(20).input("x", F32, "rows,columns");
+    let names = ["Asinh", "Elu", "Erf", "Exp", "HardSwish", "Mish", "Sigmoid", "Softmax", "Softplus", "Tanh"];
+    let each = |model: Onnx, op: &&str| model.node(op, &["x"], &[op]).output(op, F32, "rows,columns");
+    let model =
+        names.iter().fold(model, each).node("Gelu", &["x"], &["Gelu"]).with(onnx::string("approximate", "tanh"));
+    target("far-from-zero", &model.output("Gelu", F32, "rows,columns").save(folder))
 }
 
 /// An unsigned bundle whose golden answers no engine gives.

@@ -1,5 +1,6 @@
 //! Activations, and softmax.
 
+use super::curves::{sigmoid, tanh};
 use super::{Call, Operator, one};
 use crate::array::{Array, B, Kind};
 use crate::attributes::Attributes;
@@ -38,14 +39,14 @@ fn simple(call: &Call<'_>) -> Outcome<Vec<Value>> {
     let alpha = |default| attributes.float("alpha", default);
     one(match call.op() {
         "Relu" => scope.each(&x, B::relu)?,
-        "Sigmoid" => scope.each(&x, B::sigmoid)?,
+        "Sigmoid" => sigmoid(scope, &x)?,
         "LeakyRelu" => {
             let alpha = alpha(0.01)?;
             scope.each(&x, |x| B::leaky_relu(x, Scalar::Float(alpha)))?
         }
         "HardSigmoid" => hard_sigmoid(scope, &x, alpha(0.2)?, attributes.float("beta", 0.5)?)?,
         "HardSwish" => scope.mul(&x, &hard_sigmoid(scope, &x, 1.0 / 6.0, 0.5)?)?,
-        "Swish" => scope.mul(&x, &scope.each(&scope.scale(&x, alpha(1.0)?)?, B::sigmoid)?)?,
+        "Swish" => scope.mul(&x, &sigmoid(scope, &scope.scale(&x, alpha(1.0)?)?)?)?,
         "Elu" => exponential(scope, &x, alpha(1.0)?, 1.0, 1.0)?,
         "Celu" => {
             let alpha = alpha(1.0)?;
@@ -53,7 +54,7 @@ fn simple(call: &Call<'_>) -> Outcome<Vec<Value>> {
         }
         "Selu" => exponential(scope, &x, alpha(1.673_263_2)?, 1.0, attributes.float("gamma", 1.050_701)?)?,
         "Softplus" => softplus(scope, &x)?,
-        "Mish" => scope.mul(&x, &scope.each(&softplus(scope, &x)?, B::float_tanh)?)?,
+        "Mish" => scope.mul(&x, &tanh(scope, &softplus(scope, &x)?)?)?,
         "Softsign" => scope.div(&x, &scope.shift(&scope.each(&x, B::float_abs)?, 1.0)?)?,
         "ThresholdedRelu" => {
             let (alpha, bools) = (Scalar::Float(alpha(1.0)?), scope.device.bool_type);
@@ -96,7 +97,7 @@ fn gelu(call: &Call<'_>) -> Outcome<Vec<Value>> {
     }
     let cube = scope.mul(&scope.mul(&x, &x)?, &x)?;
     let inner = scope.scale(&scope.add(&x, &scope.scale(&cube, 0.044715)?)?, (2.0 / std::f64::consts::PI).sqrt())?;
-    let gate = scope.shift(&scope.each(&inner, B::float_tanh)?, 1.0)?;
+    let gate = scope.shift(&tanh(scope, &inner)?, 1.0)?;
     one(scope.scale(&scope.mul(&x, &gate)?, 0.5)?)
 }
 

@@ -1,5 +1,6 @@
 //! Scaled dot-product attention.
 
+use super::curves::tanh;
 use super::{Call, Operator};
 use crate::array::{Array, B, Kind};
 use crate::attributes::Attributes;
@@ -7,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::scope::Scope;
 use crate::shape;
 use crate::value::Value;
-use burn_backend::ops::{ActivationOps, FloatTensorOps};
+use burn_backend::ops::ActivationOps;
 use pannier_engine::Tensor;
 
 pub(super) const OPERATORS: &[Operator] = &[Operator::new("Attention", attention).check(check)];
@@ -87,7 +88,7 @@ fn attention(call: &Call<'_>) -> Outcome<Vec<Value>> {
     }
     let cap = call.attributes.float("softcap", 0.0)?;
     if cap > 0.0 {
-        let capped = scope.each(&scope.scale(&scores, 1.0 / cap)?, B::float_tanh)?;
+        let capped = tanh(scope, &scope.scale(&scores, 1.0 / cap)?)?;
         scores = scope.scale(&capped, cap)?;
     }
     let weights = scope.each(&scores, |x| B::softmax(x, 3))?;

@@ -1,6 +1,6 @@
 //! Arithmetic, comparison and logic, element by element.
 
-use super::{Call, Operator, one};
+use super::{Call, Operator, curves, one};
 use crate::array::{Array, B, Kind};
 use crate::failure::{Failure, Outcome};
 use crate::host::{Host, Numbers};
@@ -68,7 +68,7 @@ fn unary(call: &Call<'_>) -> Outcome<Vec<Value>> {
         ("Acos", _) => B::float_acos,
         ("Acosh", _) => B::float_acosh,
         ("Asin", _) => B::float_asin,
-        ("Asinh", _) => B::float_asinh,
+        ("Asinh", _) => return one(curves::asinh(&call.scope, &a)?),
         ("Atan", _) => B::float_atan,
         ("Atanh", _) => B::float_atanh,
         ("Ceil", _) => B::float_ceil,
@@ -86,7 +86,7 @@ fn unary(call: &Call<'_>) -> Outcome<Vec<Value>> {
         ("Sinh", _) => B::float_sinh,
         ("Sqrt", _) => B::float_sqrt,
         ("Tan", _) => B::float_tan,
-        ("Tanh", _) => B::float_tanh,
+        ("Tanh", _) => return one(curves::tanh(&call.scope, &a)?),
         _ => return Err(unsupported(call, a.dtype)),
     };
     one(call.scope.each(&a, compute)?)

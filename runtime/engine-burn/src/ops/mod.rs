@@ -9,6 +9,7 @@ mod attention;
 mod cast;
 mod choose;
 mod conv;
+mod curves;
 mod elementwise;
 mod fill;
 mod gather;

@@ -1,13 +1,13 @@
 //! Recurrent networks: one step after the other, all directions of a step in turn.
 
+use super::curves::{sigmoid, tanh};
 use super::{Call, Operator};
-use crate::array::{Array, B};
+use crate::array::Array;
 use crate::attributes::Attributes;
 use crate::failure::{Failure, Outcome};
 use crate::scope::Scope;
 use crate::shape;
 use crate::value::Value;
-use burn_backend::ops::{ActivationOps, FloatTensorOps};
 use pannier_engine::DType;
 use pannier_graph::Attribute;
 
@@ -151,13 +151,13 @@ fn cell(call: &Call<'_>, x: &Array, direction: usize, hidden: usize) -> Outcome<
 fn lstm(scope: &Scope<'_>, cell: &Cell, input: &Array, state: State) -> Outcome<State> {
     let sums = scope.add(input, &scope.matmul(&state.hidden, &cell.recurrence)?)?;
     let gate = |index: usize| scope.slice_axis(&sums, 1, index * cell.hidden, (index + 1) * cell.hidden);
-    let open = |index: usize| scope.each(&gate(index)?, B::sigmoid);
-    let new = scope.mul(&open(0)?, &scope.each(&gate(3)?, B::float_tanh)?)?;
+    let open = |index: usize| sigmoid(scope, &gate(index)?);
+    let new = scope.mul(&open(0)?, &tanh(scope, &gate(3)?)?)?;
     let memory = match &state.memory {
         Some(memory) => scope.add(&scope.mul(&open(2)?, memory)?, &new)?,
         None => new,
     };
-    let hidden = scope.mul(&open(1)?, &scope.each(&memory, B::float_tanh)?)?;
+    let hidden = scope.mul(&open(1)?, &tanh(scope, &memory)?)?;
     Ok(State { hidden, memory: Some(memory) })
 }
 
@@ -167,8 +167,8 @@ fn gru(scope: &Scope<'_>, cell: &Cell, input: &Array, state: State, linear: bool
     let columns = |x: &Array, from: usize, to: usize| scope.slice_axis(x, 1, from * size, to * size);
     let product = scope.matmul(&state.hidden, &columns(&cell.recurrence, 0, 2)?)?;
     let sums = scope.add(&columns(input, 0, 2)?, &product)?;
-    let update = scope.each(&columns(&sums, 0, 1)?, B::sigmoid)?;
-    let reset = scope.each(&columns(&sums, 1, 2)?, B::sigmoid)?;
+    let update = sigmoid(scope, &columns(&sums, 0, 1)?)?;
+    let reset = sigmoid(scope, &columns(&sums, 1, 2)?)?;
     let last = columns(&cell.recurrence, 2, 3)?;
     let biased = |x: Array| match &cell.inner_bias {
         Some(bias) => scope.add(&x, bias),
@@ -179,7 +179,7 @@ fn gru(scope: &Scope<'_>, cell: &Cell, input: &Array, state: State, linear: bool
     } else {
         biased(scope.matmul(&scope.mul(&reset, &state.hidden)?, &last)?)?
     };
-    let new = scope.each(&scope.add(&columns(input, 2, 3)?, &inner)?, B::float_tanh)?;
+    let new = tanh(scope, &scope.add(&columns(input, 2, 3)?, &inner)?)?;
     let kept = scope.mul(&update, &scope.sub(&state.hidden, &new)?)?;
     Ok(State { hidden: scope.add(&new, &kept)?, memory: None })
 }

@@ -130,6 +130,38 @@ pub fn elementwise() -> Vec<Case> {
     cases.0
 }
 
+/// Functions of numbers far from 0, where formulas overflow that are right near it.
+pub fn far_from_zero() -> Vec<Case> {
+    let mut cases = Cases(Vec::new());
+    let sizes = [0.0, 1e-4, 0.5, 3.0, 9.0, 13.0, 43.0, 44.5, 87.0, 88.0, 89.5, 104.0, 128.0, 710.0, 1e3, 1e4];
+    let numbers: Vec<f32> = sizes.iter().flat_map(|size| [*size, -*size]).collect();
+    let x = || Input(tensor(&[2, numbers.len() / 2], &numbers));
+    for op in [
+        "Asinh",
+        "Atan",
+        "Celu",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "LogSoftmax",
+        "Mish",
+        "ReduceLogSumExp",
+        "Selu",
+        "Sigmoid",
+        "Softmax",
+        "Softplus",
+        "Softsign",
+        "Tanh",
+    ] {
+        cases.add(op, "of numbers far from 0", vec![x()], &[]);
+    }
+    cases.add("Gelu", "by tanh, of numbers far from 0", vec![x()], &[("approximate", text("tanh"))]);
+    cases.0
+}
+
 /// Convolutions and pools.
 pub fn windows() -> Vec<Case> {
     let (mut cases, mut numbers) = (Cases(Vec::new()), Numbers(2));

@@ -23,6 +23,7 @@ fn every_family_of_operators() {
     let Some(gpu) = gpu() else { return };
     let families = [
         cases::elementwise(),
+        cases::far_from_zero(),
         cases::windows(),
         cases::products(),
         cases::reductions(),

@@ -18,6 +18,11 @@ fn elementwise() {
 }
 
 #[test]
+fn far_from_zero() {
+    agree(&Burn::flex(), cases::far_from_zero());
+}
+
+#[test]
 fn windows() {
     agree(&Burn::flex(), cases::windows());
 }
