@@ -88,6 +88,13 @@ pub enum LoadStep {
     Prepare,
     /// Running the golden cases.
     SelfTest,
+    /// Compiling operators for a device, which is part of the first of these runs.
+    Compile {
+        /// Operators of the graph that are done.
+        done: usize,
+        /// Operators of the graph.
+        total: usize,
+    },
 }
 
 impl std::fmt::Display for LoadStep {
@@ -96,6 +103,7 @@ impl std::fmt::Display for LoadStep {
             LoadStep::Read => "reading the bundle",
             LoadStep::Prepare => "preparing the model",
             LoadStep::SelfTest => "running the self-test",
+            LoadStep::Compile { done, total } => return write!(f, "compiling operator {done} of {total}"),
         })
     }
 }

@@ -224,8 +224,12 @@ async fn tested<W: Wait>(
     limit: Option<&LoadLimit>,
     options: &Options,
 ) -> Result<Tested, (LoadStep, EngineError)> {
-    let watches =
-        [limit.map(|limit| &limit.deadline as &dyn Watch), options.watch.as_deref().map(|watch| watch as &dyn Watch)];
+    let telling = Telling(options);
+    let watches = [
+        limit.map(|limit| &limit.deadline as &dyn Watch),
+        options.watch.as_deref().map(|watch| watch as &dyn Watch),
+        Some(&telling),
+    ];
     let preparing = |error| (LoadStep::Prepare, error);
     let budget = RunBudget { memory_bytes, watch: Some(&watches) };
     options.begin(LoadStep::Prepare);
@@ -242,6 +246,19 @@ async fn tested<W: Wait>(
     };
     let self_test = self_test.transpose().map_err(|error| (LoadStep::SelfTest, error))?;
     Ok(Tested { prepared, self_test, self_test_ms: start.elapsed_ms() })
+}
+
+/// Tells of what an engine compiles.
+struct Telling<'a>(&'a Options);
+
+impl Watch for Telling<'_> {
+    fn check(&self) -> Result<(), Interrupt> {
+        Ok(())
+    }
+
+    fn compiled(&self, done: usize, total: usize) {
+        self.0.begin(LoadStep::Compile { done, total });
+    }
 }
 
 /// A number of the envelope; 0 there says nothing.

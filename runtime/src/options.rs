@@ -39,7 +39,7 @@ pub struct Options {
     /// Whether the session's runs are recorded, for [`Session::recorder`](crate::Session::recorder).
     #[cfg(feature = "telemetry")]
     pub observe: bool,
-    /// Told when a step of loading begins: for those who show progress.
+    /// Told when a step of loading begins, and how far compiling has come: for those who show progress.
     pub on_step: Option<Arc<dyn Fn(LoadStep) + Send + Sync>>,
 }
 

@@ -18,6 +18,29 @@ pub(crate) struct Device {
     pub(crate) health: Health,
 }
 
+impl Device {
+    /// Whether it compiles what it meets for the first time, which may take longer than computing it ever will.
+    pub(crate) fn compiles(&self) -> bool {
+        #[cfg(feature = "wgpu")]
+        return matches!(self.dispatch, DispatchDevice::Cube(_));
+        #[cfg(not(feature = "wgpu"))]
+        false
+    }
+
+    /// Waits until all is computed that was handed over.
+    ///
+    /// # Errors
+    /// [`Failure::Device`]: it was lost.
+    pub(crate) async fn settle(&self) -> Result<(), Failure> {
+        #[cfg(feature = "wgpu")]
+        #[allow(irrefutable_let_patterns, reason = "without other backends there is no other device")]
+        if let DispatchDevice::Cube(device) = &self.dispatch {
+            return device.client().sync().await.map_err(|why| Failure::Device(why.to_string()));
+        }
+        Ok(())
+    }
+}
+
 /// Whether a device can still be used. Shared by everything that was prepared on it: what is lost is lost for all.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Health(Arc<OnceLock<String>>);

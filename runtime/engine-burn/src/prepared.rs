@@ -16,7 +16,10 @@ use pannier_engine::{Answer, EngineError, MemoryUse, Prepared, Program, RunBudge
 use pannier_graph::{AlignedBytes, Encoding, Graph, Node, ValueId, Weight};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// How often somebody is told how far the first run has come, about.
+const STAGES: usize = 32;
 
 /// A program made ready by [`Burn`](crate::Burn).
 pub(crate) struct BurnPrepared {
@@ -26,6 +29,8 @@ pub(crate) struct BurnPrepared {
     steps: Vec<Step>,
     weight_bytes: u64,
     peak_bytes: AtomicU64,
+    /// Whether it has run, and so is compiled.
+    has_run: AtomicBool,
 }
 
 /// A node to run.
@@ -69,6 +74,7 @@ impl BurnPrepared {
             steps,
             weight_bytes: meter.peak_bytes(),
             peak_bytes: AtomicU64::new(0),
+            has_run: AtomicBool::new(false),
         })
     }
 
@@ -77,7 +83,7 @@ impl BurnPrepared {
         check_inputs(&self.graph, inputs)?;
         self.device.health.check().map_err(|failure| failure.of_value(""))?;
         let meter = Arc::new(Meter::new(budget.memory_bytes));
-        let outputs = self.submit(inputs, budget, &Scope { device: &self.device, meter: &meter })?;
+        let outputs = self.submit(inputs, budget, &Scope { device: &self.device, meter: &meter }).await?;
         let outputs = self.download(&outputs).await;
         self.peak_bytes.fetch_max(meter.peak_bytes(), Ordering::Relaxed);
         // An answer that was computed by a device that failed meanwhile is no answer.
@@ -85,8 +91,9 @@ impl BurnPrepared {
         outputs
     }
 
-    /// Runs the nodes in order. Nothing is read back: what the CPU has to know, it computes itself.
-    fn submit(
+    /// Runs the nodes in order. Nothing is read back: what the CPU has to know, it computes itself. The first time it waits for
+    /// the device now and then: operators are compiled there when they are first met, and whoever waits for that is told.
+    async fn submit(
         &self,
         inputs: &[TensorView<'_>],
         budget: &RunBudget<'_>,
@@ -97,7 +104,9 @@ impl BurnPrepared {
             let value = Value::read(*view, scope);
             values.insert(input.value, value.map_err(|failure| failure.of_value(self.graph.value_name(input.value)))?);
         }
-        for step in &self.steps {
+        let compiles = self.device.compiles() && !self.has_run.swap(true, Ordering::Relaxed);
+        let (total, stage) = (self.steps.len(), self.steps.len().div_ceil(STAGES));
+        for (index, step) in self.steps.iter().enumerate() {
             let Some(node) = self.graph.body.nodes.get(step.node) else { continue };
             going(budget, crate::failure::label(node))?;
             let operands: Vec<Option<Value>> = node.inputs.iter().map(|id| self.value((*id)?, &values)).collect();
@@ -109,6 +118,11 @@ impl BurnPrepared {
                 }
             }
             step.done.iter().for_each(|id| drop(values.remove(id)));
+            let done = index + 1;
+            if compiles && (done.is_multiple_of(stage) || done == total) {
+                self.device.settle().await.map_err(|failure| failure.at(self.device.engine, node))?;
+                budget.watch.inspect(|watch| watch.compiled(done, total));
+            }
         }
         let missing =
             |id: &ValueId| Failure::Invalid("nothing computes it".into()).of_value(self.graph.value_name(*id));

@@ -85,6 +85,10 @@ pub trait Watch: Sync {
     /// # Errors
     /// Why to stop.
     fn check(&self) -> Result<(), Interrupt>;
+
+    /// Told how many of the graph's operators have been computed, by an engine that compiles each when it first meets it. By
+    /// default nothing is done about it.
+    fn compiled(&self, _done: usize, _total: usize) {}
 }
 
 /// Why a run was stopped.

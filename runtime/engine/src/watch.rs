@@ -65,16 +65,24 @@ impl Watch for Deadline {
     }
 }
 
-/// Several watches: the first that wants to stop decides.
+/// Several watches: the first that wants to stop decides, and all are told.
 impl Watch for [Option<&dyn Watch>] {
     fn check(&self) -> Result<(), Interrupt> {
         self.iter().flatten().try_for_each(|watch| watch.check())
     }
+
+    fn compiled(&self, done: usize, total: usize) {
+        self.iter().flatten().for_each(|watch| watch.compiled(done, total));
+    }
 }
 
-/// Several watches: the first that wants to stop decides.
+/// Several watches: the first that wants to stop decides, and all are told.
 impl<const N: usize> Watch for [Option<&dyn Watch>; N] {
     fn check(&self) -> Result<(), Interrupt> {
         self.as_slice().check()
+    }
+
+    fn compiled(&self, done: usize, total: usize) {
+        self.as_slice().compiled(done, total);
     }
 }

@@ -2,14 +2,14 @@
 
 use super::{FREE, Offset, bundle, floats, golden, options, running_sum, twice};
 use pannier::{
-    Cancel, Code, Engine, EngineError, Error, Executor, Inputs, Loader, MemoryUse, Options, Outputs, Program,
+    Cancel, Code, Engine, EngineError, Error, Executor, Inputs, LoadStep, Loader, MemoryUse, Options, Outputs, Program,
     RunOptions, Session, State, Tensor, TensorView, Trust, inputs,
 };
 use pannier_engine::{Answer, Prepared, RunBudget, Unsupported};
 use pannier_graph::Graph;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 /// How often an engine is polled in vain before it answers.
@@ -25,6 +25,7 @@ struct Later {
 #[derive(Default)]
 struct Device {
     is_lost: AtomicBool,
+    has_compiled: AtomicBool,
 }
 
 struct LaterPrepared(Box<dyn Prepared>, Arc<Device>);
@@ -61,6 +62,11 @@ impl Prepared for LaterPrepared {
             later().await;
             if self.1.is_lost.load(Relaxed) {
                 return Err(failed("the device was lost"));
+            }
+            // As an engine does that compiles what it meets for the first time.
+            if let (Some(watch), false) = (budget.watch, self.1.has_compiled.swap(true, Relaxed)) {
+                watch.compiled(1, 2);
+                watch.compiled(2, 2);
             }
             self.0.run(inputs, &budget)
         })
@@ -128,6 +134,19 @@ fn an_engine_that_answers_later_is_chosen_tested_and_run() {
     assert_eq!(report.self_test.map(|test| test.cases), Some(1));
     let (outputs, waits) = wait(run(&session, &[1.5, -2.0]));
     assert_eq!((outputs.unwrap().get("y"), waits), (Some(&floats(&[3.0, -4.0])), WAITS));
+}
+
+#[test]
+fn what_the_first_run_compiles_is_told_while_the_session_is_opened() {
+    let steps: Arc<Mutex<Vec<LoadStep>>> = Arc::default();
+    let told = Arc::clone(&steps);
+    let on_step = Some(Arc::new(move |step| told.lock().unwrap().push(step)) as _);
+    let (engine, _) = lasting(Executor::new());
+    let bytes = bundle(twice(FREE), Some(golden(&[1.0], &[2.0])));
+    load(&bytes, Options { on_step, watch: Some(Arc::new(Cancel::new())), ..options(vec![engine]) }).0.unwrap();
+    let compile = |done| LoadStep::Compile { done, total: 2 };
+    let expected = [LoadStep::Read, LoadStep::Prepare, LoadStep::SelfTest, compile(1), compile(2)];
+    assert_eq!(*steps.lock().unwrap(), expected);
 }
 
 #[test]

@@ -136,7 +136,7 @@ class Loading {
   async finish() {
     await turn();
     throwIfAborted(this.#options.signal);
-    await this.#instance.finish((phase) => this.#tell(phase));
+    await this.#instance.finish((phase, done, total) => this.#tell(phase, phase === "compile" ? { operators: { done, total } } : {}));
     return { instance: this.#instance, source: this.#source, installedUnixS: this.#installedUnixS, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 
@@ -182,8 +182,8 @@ class Loading {
     this.#tell("download");
   }
 
-  #tell(phase) {
-    const event = { phase, loadedBytes: this.#position, totalBytes: this.#totalBytes, source: this.#source };
+  #tell(phase, more = {}) {
+    const event = { phase, loadedBytes: this.#position, totalBytes: this.#totalBytes, source: this.#source, ...more };
     report(this.#options.onProgress, event);
   }
 }

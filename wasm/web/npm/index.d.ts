@@ -68,9 +68,12 @@ export interface Limits {
 export interface Progress {
   /**
    * `download`: bytes have arrived, and every chunk that is complete was verified. `verify`: the signatures were checked and
-   * the bundle is trusted; once, as soon as its first bytes are there. `prepare` and `self-test`: these begin.
+   * the bundle is trusted; once, as soon as its first bytes are there. `prepare` and `self-test`: these begin. `compile`: during the
+   * first run of the self-test so many operators have been compiled for the GPU, which can take much longer than any run after it.
    */
-  phase: "download" | "verify" | "prepare" | "self-test";
+  phase: "download" | "verify" | "prepare" | "self-test" | "compile";
+  /** With `compile`: how many of the model's operators are done. */
+  operators?: { done: number; total: number };
   /** Bytes that have arrived. Begins at 0 again when a download has to. */
   loadedBytes: number;
   /** Size of the bundle in bytes, `null` before its first 24 bytes have arrived. */

@@ -25,17 +25,21 @@ pub(crate) fn now() -> Duration {
     Duration::try_from_secs_f64(now_ms() / 1e3).unwrap_or_default()
 }
 
-/// Says that a step of loading begins.
+/// Says that a step of loading begins, or how far it has come: the number of operators that are done, and of all.
 pub(crate) fn tell(step: LoadStep) {
-    let name = match step {
-        LoadStep::Prepare => "prepare",
-        LoadStep::SelfTest => "self-test",
+    let (name, operators) = match step {
+        LoadStep::Prepare => ("prepare", None),
+        LoadStep::SelfTest => ("self-test", None),
+        LoadStep::Compile { done, total } => ("compile", Some((done, total))),
         _ => return,
     };
+    let number = |number: usize| JsValue::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let none = (JsValue::UNDEFINED, JsValue::UNDEFINED);
+    let (done, total) = operators.map_or(none, |(done, total)| (number(done), number(total)));
     ON_STEP.with_borrow(|on_step| {
         if let Some(on_step) = on_step {
             // What goes wrong in there is not this step's failure.
-            let _ = on_step.call1(&JsValue::UNDEFINED, &JsValue::from_str(name));
+            let _ = on_step.call3(&JsValue::UNDEFINED, &JsValue::from_str(name), &done, &total);
         }
     });
 }

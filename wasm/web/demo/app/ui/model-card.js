@@ -30,6 +30,7 @@ function stateOf({ state, progress, isVerified, metadata, error }) {
   if (progress === null) return "asking for it";
   if (progress.phase === "prepare") return "preparing";
   if (progress.phase === "self-test") return "testing itself on known answers";
+  if (progress.phase === "compile") return `compiling for the GPU, ${progress.operators.done} of ${progress.operators.total} operators`;
   const total = progress.totalBytes === null ? "" : ` of ${size(progress.totalBytes)}`;
   const checked = isVerified ? "signature checked, every part verified" : "checking the signature";
   return `${size(progress.loadedBytes)}${total}, ${checked}`;
