@@ -137,18 +137,18 @@ for (const name of Object.keys(WEBGPU_CLASSES)) {
   });
 }
 
-describe("a GPU that fails", () => {
-  /** Keeps devices where tests can reach them. */
-  const keepDevices = () => {
-    globalThis.devices = [];
-    const { requestDevice } = GPUAdapter.prototype;
-    GPUAdapter.prototype.requestDevice = async function (descriptor) {
-      const device = await requestDevice.call(this, descriptor);
-      globalThis.devices.push(device);
-      return device;
-    };
+/** Keeps devices where tests can reach them. */
+const keepDevices = () => {
+  globalThis.devices = [];
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (descriptor) {
+    const device = await requestDevice.call(this, descriptor);
+    globalThis.devices.push(device);
+    return device;
   };
+};
 
+describe("a GPU that fails", () => {
   test("between two runs: the CPU answers the second, of the bundle that was fetched once", async () => {
     const found = await run({
       options: SOFTWARE,
@@ -316,6 +316,41 @@ describe("what is no matter of GPUs", () => {
 });
 
 describe("sessions", () => {
+  test("give their device back when they are disposed of, after the runs that have begun, and no other", async () => {
+    const page = await open(browser, server);
+    await page.evaluate(keepDevices);
+    const result = await call(page, "Session", async ({ Session, Tensor, keys, tensors, plain }, inputs) => {
+      const open = () => Session.create("/fixtures/scaled.pannier", { trust: { keys: keys.publisher }, engine: "webgpu", allowSoftwareAdapter: true });
+      const [a, b] = [await open(), await open()];
+      const lost = globalThis.devices.map((device) => device.lost.then(({ reason }) => reason));
+      const late = () => new Promise((resolve) => setTimeout(resolve, 10_000, "it is still there"));
+      const running = a.run(tensors(Tensor, inputs));
+      a.dispose();
+      const answers = [plain(await running)];
+      const first = await Promise.race([lost[0], late()]);
+      answers.push(plain(await b.run(tensors(Tensor, inputs))));
+      b.dispose();
+      return { answers, lost: [first, await Promise.race([lost[1], late()])] };
+    }, SCALED.inputs);
+    result.answers.forEach((answer) => close(answer, SCALED.outputs));
+    assert.deepEqual(result.lost, ["destroyed", "destroyed"]);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  test("that are refused keep no device", async () => {
+    const page = await open(browser, server);
+    await page.evaluate(keepDevices);
+    const lost = await call(page, "Session", async ({ Session }) => {
+      const options = { trust: { allowUnsigned: true }, allowSoftwareAdapter: true, engine: "webgpu" };
+      const code = await Session.create("/fixtures/wrong.pannier", options).then(() => "a session", ({ code }) => code);
+      const late = new Promise((resolve) => setTimeout(resolve, 10_000, "it is still there"));
+      return [code, await Promise.race([globalThis.devices[0].lost.then(({ reason }) => reason), late])];
+    });
+    assert.deepEqual(lost, ["E_ACCURACY", "destroyed"]);
+    await page.context().close();
+  });
+
   test("two at once, each with a device of its own, and one that goes takes nothing from the other", async () => {
     const page = await open(browser, server);
     const result = await call(page, "Session", async ({ Session, State, Tensor, keys }) => {

@@ -16,6 +16,13 @@ const ENGINE: &str = if cfg!(target_family = "wasm") { "webgpu" } else { "burn-w
 /// The GPU of this process, or of this page: burn sets one up once and refuses to do so again.
 static GPU: Mutex<Option<Burn>> = Mutex::new(None);
 
+/// A GPU that is set up.
+#[derive(Clone)]
+pub(crate) struct Gpu {
+    pub(crate) adapter: AdapterInfo,
+    pub(crate) device: wgpu::Device,
+}
+
 /// What a caller wants of a GPU.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -138,7 +145,7 @@ fn held() -> Option<Burn> {
 }
 
 fn accepted(burn: Burn, options: &GpuOptions) -> Result<Burn, GpuError> {
-    match &burn.adapter {
+    match burn.adapter() {
         Some(adapter) if adapter.software && !options.allow_software => {
             Err(GpuError::Software { adapter: adapter.clone() })
         }
@@ -164,7 +171,8 @@ fn of_setup(setup: &WgpuSetup, device: WgpuDevice) -> Burn {
     let dispatch = DispatchDevice::from(device);
     let bool_type = get_device_settings::<Dispatch>(&dispatch).bool_dtype;
     let max_buffer_bytes = adapter.max_buffer_bytes;
-    Burn { device: Device { engine: ENGINE, dispatch, max_buffer_bytes, bool_type, health }, adapter: Some(adapter) }
+    let gpu = Gpu { adapter, device: setup.device.clone() };
+    Burn { device: Device { engine: ENGINE, dispatch, max_buffer_bytes, bool_type, health }, gpu: Some(gpu) }
 }
 
 impl From<WgpuInitError> for GpuError {

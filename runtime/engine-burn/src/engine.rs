@@ -1,7 +1,7 @@
 //! The engine.
 
 #[cfg(feature = "wgpu")]
-use crate::adapter::AdapterInfo;
+use crate::adapter::{AdapterInfo, Gpu};
 use crate::device::Device;
 use crate::prepared::BurnPrepared;
 use crate::supports;
@@ -14,7 +14,7 @@ use std::fmt;
 pub struct Burn {
     pub(crate) device: Device,
     #[cfg(feature = "wgpu")]
-    pub(crate) adapter: Option<AdapterInfo>,
+    pub(crate) gpu: Option<Gpu>,
 }
 
 impl Burn {
@@ -34,14 +34,23 @@ impl Burn {
         Burn {
             device,
             #[cfg(feature = "wgpu")]
-            adapter: None,
+            gpu: None,
         }
     }
 
     /// The GPU that it runs on; `None` on the CPU.
     #[cfg(feature = "wgpu")]
     pub fn adapter(&self) -> Option<&AdapterInfo> {
-        self.adapter.as_ref()
+        self.gpu.as_ref().map(|gpu| &gpu.adapter)
+    }
+
+    /// Gives the GPU's memory back now, and not when the last that holds any of it is dropped. It is for good: there is no other
+    /// GPU in this process or page, and what was prepared on it fails from now on. Does nothing on the CPU.
+    #[cfg(feature = "wgpu")]
+    pub fn destroy(&self) {
+        if let Some(gpu) = &self.gpu {
+            gpu.device.destroy();
+        }
     }
 }
 

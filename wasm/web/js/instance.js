@@ -113,6 +113,15 @@ export class Instance {
     return this.#call(() => this.#model.closeWindow(JSON.stringify(window)));
   }
 
+  /**
+   * Gives back at once what lies outside of the instance's memory, which is a device; runs that have begun come to their end first.
+   * Nothing here is to be used afterwards.
+   */
+  close() {
+    // What is already lost need not be given back.
+    this.#last.then(() => this.#bindings.closeDevice?.()).catch(() => {});
+  }
+
   /** Does something with the model when nobody else does: its inputs and outputs are those of one run. */
   #inTurn(work) {
     const turn = this.#last.then(() => this.#wait(work));

@@ -26,9 +26,10 @@ export async function load(runtime, where, options) {
   // The bundle is on its way while the runtime is, which was asked for first: it is wanted first.
   const compiled = runtime.module();
   const supply = find(where, limited);
+  let loading = null;
   try {
     const [module, supplied] = await Promise.all([compiled, supply]);
-    const loading = new Loading(await Instance.create(module, runtime.bind), runtime, limited);
+    loading = new Loading(await Instance.create(module, runtime.bind), runtime, limited);
     await receive(loading, supplied);
     try {
       return await loading.finish();
@@ -39,6 +40,9 @@ export async function load(runtime, where, options) {
       await receive(loading, await find(where, { ...limited, cache: options.cache !== false }));
       return await loading.finish();
     }
+  } catch (error) {
+    loading?.close();
+    throw error;
   } finally {
     limit.clear();
     supply.then(({ source }) => source.close?.(), () => {});
@@ -146,9 +150,15 @@ class Loading {
     const module = await this.#runtime.larger(error);
     throwIfAborted(this.#options.signal);
     // The first one goes before there is a second.
-    this.#instance = null;
+    this.close();
     this.#instance = await Instance.create(module);
     this.#instance.open(this.#options.wire);
+  }
+
+  /** Lets go of the instance. */
+  close() {
+    this.#instance?.close();
+    this.#instance = null;
   }
 
   #begin() {

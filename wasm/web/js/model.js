@@ -36,6 +36,7 @@ export class LocalModel {
 
   /** Lets go of the instance, and so of its memory. */
   close() {
+    this.#instance?.close();
     this.#instance = null;
   }
 }

@@ -264,7 +264,7 @@ export class Session {
    */
   flushTelemetry(): Promise<void>;
 
-  /** Lets go of the model. Its memory goes with the next garbage collection. Calls afterwards fail with `E_USAGE`. */
+  /** Lets go of the model. Its memory goes with the next garbage collection; a GPU's is given back at once. Calls afterwards fail with `E_USAGE`. */
   dispose(): void;
 }
 

@@ -35,6 +35,14 @@ pub async fn open_device() -> Result<(), JsValue> {
     Ok(())
 }
 
+/// Gives the device's memory back, which would wait for the next garbage collection otherwise. Nothing here runs afterwards.
+#[wasm_bindgen(js_name = closeDevice)]
+pub fn close_device() {
+    if let Some(engine) = ENGINE.take() {
+        engine.destroy();
+    }
+}
+
 /// `told` is given the error when a panic ends this instance: whoever waits for an answer then waits in vain.
 #[wasm_bindgen(js_name = onEnd)]
 pub fn on_end(told: Function) {
