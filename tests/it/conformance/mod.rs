@@ -22,8 +22,15 @@ fn every_row_gives_the_expected_answers_of_the_small_bundles() {
 #[test]
 fn every_row_gives_the_reference_answers_of_the_real_models() {
     // A GPU that is a program on the CPU would take minutes for each: it has the small bundles.
-    let rows: Vec<Row> = rows::rows().into_iter().filter(|row| !row.engine.starts_with("webgpu")).collect();
-    give_the_reference_answers_of_the_real_models(&rows);
+    let rows: Vec<Row> = rows::rows().into_iter().filter(|row| !row.is_on_webgpu()).collect();
+    give_the_reference_answers_of_the_real_models(&rows, usize::MAX);
+}
+
+#[test]
+#[ignore = "takes minutes on a GPU that is a program on the CPU: cargo xtask test --all"]
+fn webgpu_gives_the_reference_answers_of_the_real_models() {
+    // And the golden cases, when the bundle is opened.
+    give_the_reference_answers_of_the_real_models(&[rows::webgpu()], 1);
 }
 
 #[test]
@@ -35,7 +42,7 @@ fn other_browsers_give_the_expected_answers_of_the_small_bundles() {
 #[test]
 #[ignore = "needs Firefox and WebKit: cargo xtask test --all"]
 fn other_browsers_give_the_reference_answers_of_the_real_models() {
-    give_the_reference_answers_of_the_real_models(&rows::other_browsers());
+    give_the_reference_answers_of_the_real_models(&rows::other_browsers(), usize::MAX);
 }
 
 fn give_the_expected_answers_of_the_small_bundles(rows: &[Row]) {
@@ -49,16 +56,21 @@ fn give_the_expected_answers_of_the_small_bundles(rows: &[Row]) {
     failures.assert_none();
 }
 
-fn give_the_reference_answers_of_the_real_models(rows: &[Row]) {
+fn give_the_reference_answers_of_the_real_models(rows: &[Row], most_cases: usize) {
     let mut failures = Failures::default();
     // One after the other: their weights need not be in memory together.
     for name in subjects::REAL {
-        let subject = subjects::real(name);
+        let mut subject = subjects::real(name);
+        subject.cases.truncate(most_cases);
         for row in rows {
             let Some(opened) = check(row, &subject, &mut failures) else { continue };
             failures.check(format!("{name} on {}/{}: engine", row.engine, row.target), || {
-                // Every one of them runs on the executor where a row has it.
-                let wanted = if row.engine == "tract" { "tract" } else { "executor" };
+                // Every one of them runs on the GPU and on the executor where a row has it.
+                let wanted = match row.engine {
+                    "tract" => "tract",
+                    _ if row.is_on_webgpu() => "webgpu",
+                    _ => "executor",
+                };
                 let engine = opened.engine();
                 if engine == wanted { Ok(()) } else { Err(format!("it ran on {engine}")) }
             });

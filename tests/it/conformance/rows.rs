@@ -55,6 +55,11 @@ pub struct Exception {
 }
 
 impl Row {
+    /// Whether a GPU comes first.
+    pub fn is_on_webgpu(&self) -> bool {
+        self.engine.starts_with("webgpu")
+    }
+
     /// What counts as the same answer.
     pub fn tolerance(&self, subject: &Subject) -> Tolerance {
         let exception = self.exceptions.iter().find(|exception| exception.subject == subject.name);
@@ -120,13 +125,18 @@ pub fn rows() -> Vec<Row> {
             runner: Box::new(InBrowser { program: "chromium", webgpu: false }),
             exceptions: &[],
         },
-        Row {
-            engine: "webgpu, else executor",
-            target: "browser",
-            runner: Box::new(InBrowser { program: "chromium", webgpu: true }),
-            exceptions: &[],
-        },
+        webgpu(),
     ]
+}
+
+/// The row on a GPU, which is a program on the CPU here.
+pub fn webgpu() -> Row {
+    Row {
+        engine: "webgpu, else executor",
+        target: "browser",
+        runner: Box::new(InBrowser { program: "chromium", webgpu: true }),
+        exceptions: &[],
+    }
 }
 
 /// Runs in this process, through the facade, on the first of these engines that can.
