@@ -49,7 +49,7 @@ cargo xtask VERB
   models               fetch the five models, their inputs and ONNX Runtime's answers
        --download         even where a shared copy is at hand
   setup                everything a fresh Debian-like machine lacks
-       --only PART        python, wasm, browser, fuzz, wasmtime, victoria or arm
+       --only PART        python, wasm, browser, browsers, fuzz, wasmtime, victoria, arm or vulkan
 ";
 
 fn main() -> ExitCode {

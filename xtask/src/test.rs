@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::environment::{self, cargo};
 use crate::setup::browser::{self, Browser};
-use crate::setup::{arm, browsers, fuzz, python, tool, victoria, wasm};
+use crate::setup::{arm, browsers, fuzz, python, tool, victoria, vulkan, wasm};
 use crate::steps::Steps;
 use crate::{docs, guest, models, shell, site, tour, web};
 
@@ -27,6 +27,7 @@ pub fn run(all: Option<u32>) -> Result<()> {
     fast(&mut steps, tools.as_ref(), false);
     if let Some(seconds) = all {
         slow(&mut steps, tools.as_ref());
+        on_vulkan(&mut steps, tools.as_ref());
         fuzz_targets(&mut steps, seconds);
         sanitized(&mut steps);
         emulated(&mut steps);
@@ -151,6 +152,26 @@ fn slow(steps: &mut Steps, tools: Option<&Tools>) {
         }
         if let Some(victoria) = &victoria {
             command.env("PANNIER_VICTORIA", victoria);
+        }
+        shell::run(&mut command)
+    });
+}
+
+/// The tests of burn on lavapipe, a GPU's driver that is a program on the CPU: operators, the real models, a device that is lost.
+fn on_vulkan(steps: &mut Steps, tools: Option<&Tools>) {
+    let mut ready = None;
+    steps.step("what burn's tests on Vulkan need: lavapipe, the packager", || {
+        ready = Some((vulkan::ensure()?, environment::build_packager_and_tests(&[])?));
+        Ok(())
+    });
+    let Some((driver, packager)) = ready else { return steps.skip("the tests of burn on Vulkan", "it is not there") };
+    steps.step("the tests of burn on Vulkan", || {
+        let mut command = cargo();
+        command.args(["test", "--no-fail-fast", "--package", "pannier-engine-burn", "--features", "wgpu"]);
+        // Without these they would take any other GPU, and none as a reason to pass.
+        command.env("VK_DRIVER_FILES", &driver).env("PANNIER_GPU", "1").env("PANNIER_PACKAGER", &packager);
+        if let Some(tools) = tools {
+            command.env("PANNIER_MODELS", &tools.models);
         }
         shell::run(&mut command)
     });

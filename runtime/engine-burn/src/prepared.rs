@@ -148,8 +148,14 @@ impl BurnPrepared {
                 Kind::Bool => transaction.read_bools.push(data),
             }
         }
-        let device = |why: burn_backend::ExecutionError| Failure::Device(why.to_string()).of_value("");
-        let read = B::tr_execute(transaction).await.map_err(device)?;
+        let read = match B::tr_execute(transaction).await {
+            Ok(read) => read,
+            Err(why) => {
+                // It says that memory could not be read, of whatever happened. If the device is lost, it says so itself.
+                let lost = self.device.settle().await.err();
+                return Err(fail(lost.unwrap_or_else(|| Failure::Device(why.to_string()))));
+            }
+        };
         let (mut floats, mut ints, mut bools) =
             (read.read_floats.into_iter(), read.read_ints.into_iter(), read.read_bools.into_iter());
         let mut tensors = Vec::with_capacity(outputs.len());

@@ -12,6 +12,7 @@ pub mod node;
 pub mod python;
 pub mod tool;
 pub mod victoria;
+pub mod vulkan;
 pub mod wasm;
 
 use anyhow::{Result, bail};
@@ -19,7 +20,7 @@ use anyhow::{Result, bail};
 use crate::steps::Steps;
 
 /// The parts, in the order in which they are set up.
-const PARTS: [&str; 8] = ["python", "wasm", "browser", "browsers", "fuzz", "wasmtime", "victoria", "arm"];
+const PARTS: [&str; 9] = ["python", "wasm", "browser", "browsers", "fuzz", "wasmtime", "victoria", "arm", "vulkan"];
 
 /// Sets up everything, or the one part named.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -42,6 +43,7 @@ fn ensure(part: &str) -> Result<()> {
         "fuzz" => fuzz::ensure().map(drop),
         "victoria" => victoria::ensure().map(drop),
         "arm" => arm::ensure(),
+        "vulkan" => vulkan::ensure().map(drop),
         _ => tool::WASMTIME.ensure().map(drop),
     }
 }

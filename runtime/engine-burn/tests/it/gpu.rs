@@ -1,22 +1,9 @@
-//! The same operators on a GPU, or on a driver that is a program on the CPU. Without either, these tests say so and pass.
+//! The same operators on a GPU, or on a driver that is a program on the CPU.
 
 use crate::cases;
-use crate::support::{F32, difference, list};
+use crate::support::{F32, difference, gpu, list};
 use pannier_engine::{Code, Dim, Engine, ProgramBuilder, RunBudget, Tensor};
 use pannier_engine_burn::{Burn, GpuError, GpuOptions};
-
-fn gpu() -> Option<Burn> {
-    match Burn::wgpu(&GpuOptions::default().with_software()) {
-        Ok(gpu) => {
-            println!("{:?}", gpu.adapter());
-            Some(gpu)
-        }
-        Err(why) => {
-            println!("skipped: {why}");
-            None
-        }
-    }
-}
 
 #[test]
 fn every_family_of_operators() {

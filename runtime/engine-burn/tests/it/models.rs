@@ -95,8 +95,7 @@ fn on_the_cpu() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn on_a_gpu() {
-    match Burn::wgpu(&pannier_engine_burn::GpuOptions::default().with_software()) {
-        Ok(gpu) => answers_like_the_references(&gpu),
-        Err(why) => println!("skipped: {why}"),
+    if let Some(gpu) = crate::support::gpu() {
+        answers_like_the_references(&gpu);
     }
 }

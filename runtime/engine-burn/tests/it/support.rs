@@ -91,6 +91,23 @@ pub fn program(case: &Case) -> (Program, Vec<Tensor>) {
     (builder.build(), values)
 }
 
+/// A GPU, or a driver that is a program on the CPU. Where there is neither, a test says so and passes, unless `PANNIER_GPU` says that
+/// there has to be one.
+#[cfg(feature = "wgpu")]
+pub fn gpu() -> Option<pannier_engine_burn::Burn> {
+    match pannier_engine_burn::Burn::wgpu(&pannier_engine_burn::GpuOptions::default().with_software()) {
+        Ok(gpu) => {
+            println!("{:?}", gpu.adapter());
+            Some(gpu)
+        }
+        Err(why) if std::env::var_os("PANNIER_GPU").is_none() => {
+            println!("skipped: {why}");
+            None
+        }
+        Err(why) => panic!("{why}"),
+    }
+}
+
 /// Prepares and runs.
 pub fn run(engine: &dyn Engine, program: &Program, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineError> {
     let prepared = engine.prepare(program, &RunBudget::default())?;
