@@ -64,17 +64,18 @@ pub fn link(linked: &Linked, options: &[&str]) -> Result<Vec<u8>> {
     fs::read(&module).with_context(|| module.display().to_string())
 }
 
-/// Instructions, the seed of random operators (see `entropy.rs` of `wasm/interface`), and paths in panic messages that are the
-/// same on every machine: what is cached for a guest is keyed by the digest of its bytes. Paths of this workspace are
-/// relative anyway.
-fn rustflags(features: &str) -> Result<[String; 5]> {
+/// Instructions, the seed of random operators (see `entropy.rs` of `wasm/interface`), loops that compute addresses as the source
+/// does (docs/adr/016-addresses-in-loops.md), and paths in panic messages that are the same on every machine: what is cached
+/// for a guest is keyed by the digest of its bytes. Paths of this workspace are relative anyway.
+fn rustflags(features: &str) -> Result<Vec<String>> {
     let home = match std::env::var_os("CARGO_HOME").filter(|folder| !folder.is_empty()) {
         Some(home) => PathBuf::from(home),
         None => PathBuf::from(std::env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
     };
     let features = format!("target-feature={features}");
     let remap = format!("--remap-path-prefix={}=crates", home.join("registry/src").display());
-    Ok(["-C".into(), features, "--cfg".into(), r#"getrandom_backend="custom""#.into(), remap])
+    let flags = ["-C", &features, "-C", "llvm-args=-disable-lsr", "--cfg", r#"getrandom_backend="custom""#, &remap];
+    Ok(flags.map(str::to_string).to_vec())
 }
 
 /// Writes the file if it is not what it should be, so that what is built from it stays fresh.

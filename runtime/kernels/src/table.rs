@@ -18,8 +18,14 @@ use crate::simd::strict::Strict;
 /// Most rows of a product's tile on any instruction set.
 pub const MAX_ROWS: usize = 8;
 
-/// Panels that are multiplied side by side with a single row.
-pub const WIDE: usize = if cfg!(target_arch = "wasm32") { 3 } else { 4 };
+/// Panels that are multiplied side by side with a single row: as many sums as registers hold beside what is loaded.
+pub const WIDE: usize = if cfg!(all(target_arch = "wasm32", target_feature = "relaxed-simd")) {
+    3
+} else if cfg!(target_arch = "wasm32") {
+    2
+} else {
+    4
+};
 
 /// Tiles of a first layer: how many pixels they have, and the kernels for strides of 1 and 2.
 pub struct FirstLayer {
@@ -190,9 +196,9 @@ tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_featur
 rows: [1 2 3 4 5 6 7 8], vectors: [1 2], lines: [[8 1] [8 2]], pixels: [4 2] }
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
 tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
-// Without fused products there is no difference between fast and deterministic.
+// Without fused products there is no difference between fast and deterministic. The tile: docs/adr/016-addresses-in-loops.md.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3], vectors: [1 2 3], lines: [[8 1] [4 2] [2 3]], pixels: [4 2] }
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
 

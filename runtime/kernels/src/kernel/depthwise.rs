@@ -138,8 +138,11 @@ unsafe fn window<S: Simd, const PX: usize, const TAPS: usize, const STRIDE: usiz
                 *w = S::load(taps.add(t * S::LANES));
             }
             if STRIDE == 1 {
+                // One pointer that moves: with one for each pixel there are more of them than registers.
+                let mut at = line;
                 for j in 0..PX - 1 + TAPS {
-                    let v = load(line.add(j * d.pixel));
+                    let v = load(at);
+                    at = at.wrapping_add(d.pixel);
                     for (i, acc) in acc.iter_mut().enumerate() {
                         // Tap j - i of window i, if it has one: taps come in ascending order.
                         if j >= i && j - i < TAPS {

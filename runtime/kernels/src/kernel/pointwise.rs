@@ -66,7 +66,8 @@ unsafe fn map<S: Simd>(tile: *mut f32, len: usize, f: impl Fn(S::V) -> S::V) {
     let mut i = 0;
     // SAFETY: `len` floats from `tile` are the tile's.
     unsafe {
-        while i + 4 * S::LANES <= len {
+        let fours = len - len % (4 * S::LANES);
+        while i < fours {
             let p = tile.add(i);
             let v = [S::load(p), S::load(p.add(S::LANES)), S::load(p.add(2 * S::LANES)), S::load(p.add(3 * S::LANES))];
             for (j, x) in v.into_iter().enumerate() {
@@ -111,10 +112,11 @@ unsafe fn rows_with<S: Simd>(f: &Finish<'_>, y: *const f32, y_stride: usize, op:
     let Target { rows, cols, .. } = f.target;
     // SAFETY: as in `zip`; the last vector of a row is read up to its columns.
     unsafe {
+        let whole = cols - cols % S::LANES;
         for r in 0..rows {
             let (x, y) = (f.tile.add(r * f.tile_stride), y.add(r * y_stride));
             let mut c = 0;
-            while c + S::LANES <= cols {
+            while c < whole {
                 S::store(x.add(c), op(S::load(x.add(c)), S::load(y.add(c))));
                 c += S::LANES;
             }
@@ -218,10 +220,11 @@ unsafe fn copy_rows<S: Simd>(
 ) {
     // SAFETY: both matrices have `rows x cols` floats; the last vector of a row is cut.
     unsafe {
+        let whole = cols - cols % S::LANES;
         for r in 0..rows {
             let (x, y) = (src.add(r * src_stride), dst.add(r * dst_stride));
             let mut c = 0;
-            while c + S::LANES <= cols {
+            while c < whole {
                 S::store(y.add(c), S::load(x.add(c)));
                 c += S::LANES;
             }
@@ -283,10 +286,11 @@ unsafe fn copy_in<S: Simd>(
 ) {
     // SAFETY: the source has `rows x cols` floats, the tile `rows x tile_stride`.
     unsafe {
+        let whole = cols - cols % S::LANES;
         for r in 0..rows {
             let (x, y) = (src.add(r * src_stride), tile.add(r * tile_stride));
             let mut c = 0;
-            while c + S::LANES <= cols {
+            while c < whole {
                 S::store(y.add(c), S::load(x.add(c)));
                 c += S::LANES;
             }

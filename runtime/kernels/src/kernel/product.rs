@@ -30,7 +30,8 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
                 *row = *p.rows.add(run * MR + r);
             }
             let mut k = 0;
-            while k + S::UNROLL <= p.run_len {
+            let unrolled = p.run_len - p.run_len % S::UNROLL;
+            while k < unrolled {
                 for u in 0..S::UNROLL {
                     step::<S, MR, NV>(&mut acc, &rows, k + u, panel.add(u * NV * S::LANES));
                 }
