@@ -3,13 +3,14 @@
 //! Inputs have a shape here, so every shape is a number. What depends on nothing but constants and shapes is computed on
 //! the spot by the operators themselves: `Shape`, `Gather`, `Concat`, .. before a `Reshape` vanish.
 
+use crate::encoded::Encoded;
 use crate::ir::{Constant, Id, Ir, Node, Op, Value, constant_of, facts};
 use crate::limits::{Going, Limits};
 use crate::ops::{self, Io, Operator, Refusal};
 use crate::view::{View, ViewMut};
 use crate::weights::Weights;
 use pannier_engine::{DType, EngineError, TensorView, Unsupported, size_bytes};
-use pannier_graph::{AlignedBytes, Attribute, Body, Encoding, Graph, Node as GraphNode, Span, ValueId, Weight};
+use pannier_graph::{AlignedBytes, Attribute, Body, Encoding, Graph, Node as GraphNode, ValueId, Weight};
 use std::sync::Arc;
 
 /// Most bytes that a constant may have which is computed of smaller ones: more would be held for the plan's whole life.
@@ -134,14 +135,8 @@ impl Import<'_> {
         let shape = shape.map_err(|_| unfit())?;
         let constant = match weight.encoding {
             Encoding::Raw => self.weights.constant(&weight.data),
-            _ => {
-                let parts: Vec<_> = weight.spans().map(|span| (*span, self.weights.constant(span))).collect();
-                let bytes = |span: &Span| {
-                    let (_, part) = parts.iter().find(|(other, _)| other == span)?;
-                    part.as_ref().map(Constant::bytes)
-                };
-                weight.decode(bytes).map(Constant::owned)
-            }
+            _ if shape.contains(&0) => Some(Constant::owned(AlignedBytes::default())),
+            _ => Encoded::weight(weight, &shape, |span| self.weights.constant(span)).map(Constant::encoded),
         };
         let constant = constant.ok_or_else(unfit)?;
         // Packed weights were looked at when they were packed. This also looks at alignment and at the bytes of booleans.
@@ -204,7 +199,15 @@ impl Import<'_> {
         let from: usize =
             inputs.iter().flatten().map(|id| self.ir.values[*id].size_bytes()).fold(0, usize::saturating_add);
         let to = outputs.iter().flatten().map(|id| self.ir.values[*id].size_bytes()).fold(0, usize::saturating_add);
-        if !known || to > from.max(MOST_FOLDED_BYTES) {
+        if !known {
+            return Ok(false);
+        }
+        if let (Some(constant), &[Some(id)]) = (self.still_encoded(node, inputs), outputs) {
+            self.ir.values[id].constant = Some(constant);
+            self.depends[id].clear();
+            return Ok(true);
+        }
+        if to > from.max(MOST_FOLDED_BYTES) {
             return Ok(false);
         }
         self.folded_bytes = self.folded_bytes.saturating_add(to);
@@ -250,6 +253,26 @@ impl Import<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// The result of a node that leaves numbers as they are stored.
+    fn still_encoded(&self, node: &GraphNode, inputs: &[Option<Id>]) -> Option<Constant> {
+        let value = &self.ir.values[inputs.first().copied().flatten()?];
+        let constant = value.constant.as_ref()?;
+        match (node.op.as_str(), constant.as_encoded(), value.shape.as_slice()) {
+            ("Reshape" | "Identity", Some(_), _) => Some(constant.clone()),
+            ("Transpose", Some(encoded), &[rows, columns]) => {
+                let swaps = match node.attribute("perm") {
+                    Some(Attribute::Ints(perm)) => perm == &[1, 0],
+                    _ => true,
+                };
+                swaps.then(|| encoded.transposed([rows, columns]))?.map(Constant::encoded)
+            }
+            ("Cast", None, _) if value.dtype == DType::F16 && node.attribute("to") == Some(&Attribute::Int(1)) => {
+                Encoded::half(constant.clone(), value.len()).map(Constant::encoded)
+            }
+            _ => None,
+        }
     }
 
     /// The branch of an `If` takes its place.

@@ -2,6 +2,7 @@
 //!
 //! It starts as the operators of the standard and is rewritten by [`passes`](crate::passes) into fewer and faster ones.
 
+use crate::encoded::Encoded;
 use crate::fused::Fused;
 use crate::ops::{Fact, Facts, Operator};
 use crate::view::View;
@@ -28,6 +29,8 @@ enum Source {
     Bytes(Arc<AlignedBytes>, Range<usize>),
     /// A weight that is kept in the form that a kernel reads.
     Turned(Arc<Turned>),
+    /// Numbers that are stored in fewer bits.
+    Encoded(Arc<Encoded>),
 }
 
 impl Constant {
@@ -54,11 +57,24 @@ impl Constant {
         Constant { source: Source::Turned(turned), span: Some(span) }
     }
 
+    pub(crate) fn encoded(encoded: Encoded) -> Constant {
+        Constant { source: Source::Encoded(Arc::new(encoded)), span: None }
+    }
+
+    /// The numbers as they are stored, of a constant that is stored in fewer bits.
+    pub(crate) fn as_encoded(&self) -> Option<&Arc<Encoded>> {
+        match &self.source {
+            Source::Encoded(encoded) => Some(encoded),
+            Source::Bytes(..) | Source::Turned(_) => None,
+        }
+    }
+
     /// The elements; of a weight that is kept in another form, they are made at the first call.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.source {
             Source::Bytes(bytes, range) => bytes.get(range.clone()).unwrap_or_default(),
             Source::Turned(turned) => turned.bytes(),
+            Source::Encoded(encoded) => encoded.numbers(),
         }
     }
 
@@ -66,12 +82,13 @@ impl Constant {
         match &self.source {
             Source::Bytes(_, range) => range.len(),
             Source::Turned(turned) => turned.len(),
+            Source::Encoded(encoded) => encoded.size_bytes(),
         }
     }
 
     /// Whether it is kept in another form.
     pub(crate) fn is_turned(&self) -> bool {
-        matches!(self.source, Source::Turned(_))
+        !matches!(self.source, Source::Bytes(..))
     }
 
     /// The weight that it is, bit by bit.
@@ -79,15 +96,24 @@ impl Constant {
         self.span
     }
 
+    /// The weight whose bytes it is made of.
+    pub(crate) fn stored_span(&self) -> Option<Span> {
+        self.as_encoded().map_or(self.span, |encoded| encoded.span())
+    }
+
     pub(crate) fn identity(&self) -> Identity {
-        self.span.map_or_else(|| Identity::computed(self.bytes()), Identity::Stored)
+        match (&self.source, self.span) {
+            (Source::Encoded(encoded), _) => encoded.identity(),
+            (_, Some(span)) => Identity::Stored(span),
+            (_, None) => Identity::computed(self.bytes()),
+        }
     }
 
     /// The allocation that holds the bytes, and its size.
     pub(crate) fn allocation(&self) -> Option<(*const AlignedBytes, usize)> {
         match &self.source {
             Source::Bytes(bytes, _) => Some((Arc::as_ptr(bytes), bytes.len())),
-            Source::Turned(_) => None,
+            Source::Turned(_) | Source::Encoded(_) => None,
         }
     }
 
@@ -100,6 +126,7 @@ impl Constant {
     pub(crate) fn detached(&self) -> Constant {
         match &self.source {
             Source::Bytes(bytes, range) if range.len() == bytes.len() => self.clone(),
+            Source::Encoded(encoded) => Constant::shared(encoded.numbers().clone()),
             _ => Constant::copy_from(self.bytes()),
         }
     }

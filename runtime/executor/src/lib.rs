@@ -27,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 
+mod encoded;
 mod fused;
 mod import;
 mod ir;
@@ -81,7 +82,8 @@ impl Executor {
 
     /// The same, with threads that large operators are shared between. Results have the same bits as without.
     ///
-    /// Each thread has scratch memory of its own, so plans may be larger than without.
+    /// Each thread has scratch memory of its own, so plans may be larger than without. In WebAssembly all work is done by the thread
+    /// that calls.
     ///
     /// ```
     /// use pannier_executor::{Executor, ParkedThreads};

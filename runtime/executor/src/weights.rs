@@ -3,13 +3,14 @@
 //! Plans for other shapes need the same weights again. Where a packed form can be turned back, it takes the stored one's
 //! place; so a program whose shapes change holds its weights once, however many plans are made.
 
+use crate::encoded::COMPLETE;
 use crate::fused::BytePacking;
 use crate::ir::{Constant, Ir};
 use crate::order::sorted;
 use crate::view::{Failure, floats, floats_mut};
 use pannier_engine::Program;
 use pannier_graph::{AlignedBytes, Attribute, Body, Span, Weight};
-use pannier_kernels::Packing;
+use pannier_kernels::{Order, Packing, Storage, StoredPacking};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -36,6 +37,8 @@ impl Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PackedKey {
     pub(crate) packing: Packing,
+    /// How the weights stay as they are stored; `None` if they are numbers.
+    pub(crate) storage: Option<Storage>,
     pub(crate) weights: Identity,
     pub(crate) bias: Option<Identity>,
 }
@@ -45,6 +48,8 @@ pub(crate) struct PackedKey {
 pub(crate) enum Form {
     Floats(Packing),
     Bytes(BytePacking),
+    /// With the order and the bytes of the codes that were stored.
+    Stored(StoredPacking, Order, usize),
 }
 
 impl Form {
@@ -52,6 +57,7 @@ impl Form {
         match self {
             Form::Floats(packing) => packing.is_reversible(),
             Form::Bytes(_) => true,
+            Form::Stored(..) => COMPLETE,
         }
     }
 
@@ -60,6 +66,7 @@ impl Form {
         match self {
             Form::Floats(packing) => packing.weights_len().saturating_mul(4),
             Form::Bytes(packing) => packing.weights_len(),
+            Form::Stored(.., size_bytes) => *size_bytes,
         }
     }
 
@@ -69,6 +76,10 @@ impl Form {
                 packing.unpack(floats(packed)?, floats_mut(stored.as_bytes_mut())?).map_err(|error| error.to_string())
             }
             Form::Bytes(packing) => packing.unpack(bytemuck::cast_slice(packed), stored.as_bytes_mut()),
+            Form::Stored(..) if !COMPLETE => Err("the packing is not reversible".into()),
+            Form::Stored(packing, order, _) => {
+                packing.unpack(packed, *order, stored.as_bytes_mut()).map_err(|error| error.to_string())
+            }
         }
     }
 }
@@ -204,6 +215,13 @@ impl Weights {
             *slot = Slot::Gone;
         } else if form.is_reversible() {
             *slot = Slot::Packed(Box::new(form), packed.clone());
+        }
+    }
+
+    /// Says that the plan that is being made has numbers of its own of what is stored there.
+    pub(crate) fn widened(&self, span: Span) {
+        if !self.more_plans {
+            self.slots().insert(span, Slot::Gone);
         }
     }
 

@@ -39,7 +39,7 @@ impl Dot {
             #[cfg(target_arch = "x86_64")]
             Dot::AvxVnni => std::arch::is_x86_feature_detected!("avxvnni") && Dot::Avx2.is_available(),
             #[cfg(target_arch = "x86_64")]
-            Dot::Avx2 => std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma"),
+            Dot::Avx2 => crate::isa::Isa::Avx2Fma.is_available(),
             #[cfg(not(target_arch = "x86_64"))]
             Dot::Avx512Vnni | Dot::AvxVnni | Dot::Avx2 => false,
             #[cfg(target_arch = "aarch64")]

@@ -6,7 +6,7 @@
 pub enum Isa {
     /// x86-64 with AVX-512 F.
     Avx512,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C, which come together.
     Avx2Fma,
     /// 64-bit Arm.
     Neon,
@@ -28,7 +28,11 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => std::arch::is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2Fma => std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma"),
+            Isa::Avx2Fma => {
+                std::arch::is_x86_feature_detected!("avx2")
+                    && std::arch::is_x86_feature_detected!("fma")
+                    && std::arch::is_x86_feature_detected!("f16c")
+            }
             // NEON is part of every 64-bit Arm target of Rust's standard library.
             Isa::Neon => cfg!(all(target_arch = "aarch64", target_feature = "neon")),
             Isa::WasmRelaxed => {

@@ -44,6 +44,7 @@ mod pool;
 mod recurrent;
 mod simd;
 mod step;
+mod stored;
 mod table;
 mod threads;
 mod view;
@@ -59,6 +60,7 @@ pub use matmul::MatMul;
 pub use packing::Packing;
 pub use pool::{LerpAxis, PoolKind};
 pub use step::{Activation, Operand, Step};
+pub use stored::{Blocks, Numbers, Order, PackedWeights, Storage, StoredPacking};
 #[cfg(not(target_family = "wasm"))]
 pub use threads::ParkedThreads;
 pub use threads::{MOST_TASKS, ThreadPool, share};

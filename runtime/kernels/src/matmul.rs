@@ -5,6 +5,7 @@ use crate::kernels::Kernels;
 use crate::packing::{Form, Packing};
 use crate::panels::{Panels, Part, Source, multiply};
 use crate::step::{self, Step};
+use crate::stored::{self, PackedWeights, Storage};
 use crate::view::{View, ViewMut};
 use core::ops::Range;
 
@@ -124,7 +125,8 @@ impl MatMul {
     ///
     /// `Size`, `TooShort`: shapes do not fit each other.
     pub fn run(&self, a: View<'_>, packed: &[f32], c: ViewMut<'_>, steps: &[Step<'_>]) -> Result<(), KernelError> {
-        self.run_panels(0..self.panels.count(), a, packed, c, steps)
+        let (rows, panels) = (0..a.rows(), 0..self.panels.count());
+        self.run_part(rows, panels, a, PackedWeights::Floats(packed), c, steps, &mut [])
     }
 
     /// The number of panels that B is packed in, the unit by which columns can be shared between threads.
@@ -138,47 +140,28 @@ impl MatMul {
         self.panels.columns(&(panels.start.min(end)..end))
     }
 
-    /// As [`MatMul::run`], for some panels: `c` has their [`columns`](MatMul::columns), steps and `packed` are those of the whole.
+    /// Floats of scratch memory for [`run_part`](MatMul::run_part) with so many rows, and with weights that are stored so.
+    pub fn scratch_len(&self, rows: usize, storage: Option<Storage>) -> usize {
+        stored::scratch_len(&self.panels, rows, storage)
+    }
+
+    /// As [`MatMul::run`], for some rows and some panels: `c` has those rows and the panels' [`columns`](MatMul::columns), and nothing
+    /// else; A, steps and `packed` are those of the whole. The bits are the same whether weights stay as they are stored or not.
     ///
     /// # Errors
     ///
-    /// `Size`, `TooShort`: shapes do not fit each other. `Range`: there are no such panels.
-    pub fn run_panels(
-        &self,
-        panels: Range<usize>,
-        a: View<'_>,
-        packed: &[f32],
-        c: ViewMut<'_>,
-        steps: &[Step<'_>],
-    ) -> Result<(), KernelError> {
-        same("rows of C", a.rows(), c.rows())?;
-        self.run_part(0..a.rows(), panels, a, packed, c, steps)
-    }
-
-    /// As [`MatMul::run`], for some rows: `c` has only those; A, steps and `packed` are those of the whole.
-    ///
-    /// # Errors
-    ///
-    /// `Size`, `TooShort`: shapes do not fit each other. `Range`: there are no such rows.
-    pub fn run_rows(
-        &self,
-        rows: Range<usize>,
-        a: View<'_>,
-        packed: &[f32],
-        c: ViewMut<'_>,
-        steps: &[Step<'_>],
-    ) -> Result<(), KernelError> {
-        self.run_part(rows, 0..self.panels.count(), a, packed, c, steps)
-    }
-
-    fn run_part(
+    /// `Size`, `TooShort`: shapes do not fit each other, or `scratch` is shorter than [`scratch_len`](MatMul::scratch_len).
+    /// `Range`: there are no such rows or panels.
+    #[expect(clippy::too_many_arguments, reason = "a part of a product, and memory for it")]
+    pub fn run_part(
         &self,
         rows: Range<usize>,
         panels: Range<usize>,
         a: View<'_>,
-        packed: &[f32],
+        packed: PackedWeights<'_>,
         c: ViewMut<'_>,
         steps: &[Step<'_>],
+        scratch: &mut [f32],
     ) -> Result<(), KernelError> {
         if panels.start > panels.end || panels.end > self.panels.count() {
             return Err(KernelError::Range { what: "panels", value: panels.end });
@@ -189,8 +172,10 @@ impl MatMul {
         same("columns of A", self.k, a.cols())?;
         same("rows of C", rows.len(), c.rows())?;
         same("columns of C", self.panels.columns(&panels).len(), c.cols())?;
-        long_enough("packed matrix", self.packed_len(), packed.len())?;
         step::check(steps, a.rows(), self.n)?;
+        long_enough("scratch memory", self.scratch_len(rows.len(), packed.storage()), scratch.len())?;
+        // Whether B is given as its transpose makes no difference here.
+        let packed = packed.panels(&self.packing(false), scratch)?;
         if c.is_empty() {
             return Ok(());
         }
@@ -198,7 +183,7 @@ impl MatMul {
             table: self.kernels.table,
             panels: self.panels,
             range: panels,
-            packed: packed.as_ptr(),
+            packed,
             rows: rows.len(),
             dst: c.ptr(),
             stride: c.stride(),

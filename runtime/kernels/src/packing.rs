@@ -83,18 +83,20 @@ impl Packing {
         let bias = |channel: usize| bias.map_or(0.0, |bias| bias[channel]);
         match self.form {
             Form::Matrix | Form::Transposed | Form::Taps | Form::Lines => {
-                let (inputs, group_len) = (self.inputs, self.inputs * self.taps * self.outputs);
                 for (group, packed) in packed.chunks_exact_mut(self.panels.len().max(1)).enumerate() {
-                    let (weights, first) = (&weights[group * group_len..], group * self.outputs);
-                    // One loop for each form: the place of an element is part of the innermost one.
-                    let (taps, k_len, bias) = (self.taps, self.inputs * self.taps, |n| bias(first + n));
-                    match self.form {
-                        Form::Matrix => self.panels.pack(packed, bias, |k, n| weights[k * self.outputs + n]),
-                        Form::Taps if taps > 1 => {
-                            self.panels.pack(packed, bias, |k, n| weights[n * k_len + k % inputs * taps + k / inputs]);
+                    let first = group * self.outputs;
+                    self.panels.rows(|row, columns, place| {
+                        let (inside, beyond) = packed[place].split_at_mut(columns.len());
+                        match row.checked_sub(1) {
+                            None => inside.iter_mut().zip(columns).for_each(|(slot, n)| *slot = bias(first + n)),
+                            Some(k) => {
+                                let (start, step) = self.line(k, first + columns.start);
+                                let line = weights[start..].iter().step_by(step);
+                                inside.iter_mut().zip(line).for_each(|(slot, weight)| *slot = *weight);
+                            }
                         }
-                        _ => self.panels.pack(packed, bias, |k, n| weights[n * k_len + k]),
-                    }
+                        beyond.fill(0.0);
+                    });
                 }
             }
             Form::Depthwise => {
@@ -128,14 +130,12 @@ impl Packing {
         same("packed weights", self.packed_len(), packed.len())?;
         match self.form {
             Form::Matrix | Form::Transposed | Form::Taps | Form::Lines => {
-                let (inputs, group_len) = (self.inputs, self.inputs * self.taps * self.outputs);
-                let (taps, k_len) = (self.taps, self.inputs * self.taps);
                 for (group, packed) in packed.chunks_exact(self.panels.len().max(1)).enumerate() {
-                    let weights = &mut weights[group * group_len..];
-                    self.panels.unpack(packed, |k, n, value| match self.form {
-                        Form::Matrix => weights[k * self.outputs + n] = value,
-                        Form::Taps => weights[n * k_len + k % inputs * taps + k / inputs] = value,
-                        _ => weights[n * k_len + k] = value,
+                    self.panels.rows(|row, columns, place| {
+                        let Some(k) = row.checked_sub(1) else { return };
+                        let (start, step) = self.line(k, group * self.outputs + columns.start);
+                        let line = weights[start..].iter_mut().step_by(step).take(columns.len());
+                        line.zip(&packed[place]).for_each(|(weight, value)| *weight = *value);
                     });
                 }
             }
@@ -154,6 +154,20 @@ impl Packing {
             }
         }
         Ok(())
+    }
+
+    /// Where row k of a column is in the weights, and the distance to the next column, where panels are plain ones.
+    fn line(&self, k: usize, column: usize) -> (usize, usize) {
+        let k_len = self.inputs * self.taps;
+        match self.form {
+            Form::Matrix => (k * self.outputs + column, 1),
+            _ => (column * k_len + self.row(k), k_len),
+        }
+    }
+
+    /// The place of row k of plain panels among the weights of a column.
+    pub(crate) fn row(&self, k: usize) -> usize {
+        if self.form == Form::Taps { k % self.inputs * self.taps + k / self.inputs } else { k }
     }
 
     /// Channel and tap at a place; `None` is the bias.

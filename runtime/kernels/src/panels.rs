@@ -4,7 +4,11 @@ use crate::error::{KernelError, product};
 use crate::kernel::pointwise::Target;
 use crate::kernel::product::Product;
 use crate::kernel::quick::Quick;
+use crate::kernel::stored::Widen;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::kernel::stored_row::StoredRow;
 use crate::step::Step;
+use crate::stored::{Layout, Storage};
 use crate::table::{MAX_ROWS, Table, WIDE};
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -43,6 +47,21 @@ impl Panels {
         self.count
     }
 
+    /// Rows of B.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of all panels.
+    pub fn columns_len(&self) -> usize {
+        self.first_column(self.count)
+    }
+
+    /// Columns of the widest panel.
+    pub fn widest(&self) -> usize {
+        (self.narrow + usize::from(self.wider > 0)) * self.lanes
+    }
+
     /// Floats in a vector.
     pub fn lanes(&self) -> usize {
         self.lanes
@@ -50,7 +69,7 @@ impl Panels {
 
     /// Floats of all panels.
     pub fn len(&self) -> usize {
-        self.first_column(self.count) * (self.k + 1)
+        self.columns_len() * (self.k + 1)
     }
 
     /// The column at which panel `p` starts. That of a panel behind the last is `n`, rounded up to whole vectors.
@@ -95,7 +114,7 @@ impl Panels {
     }
 
     /// Every row of every panel, that of the biases first: its columns of B, and its place, which may be longer.
-    fn rows(&self, mut visit: impl FnMut(usize, Range<usize>, Range<usize>)) {
+    pub fn rows(&self, mut visit: impl FnMut(usize, Range<usize>, Range<usize>)) {
         let mut place = 0;
         for p in 0..self.count {
             let (start, width) = (self.first_column(p), self.vectors(p) * self.lanes);
@@ -126,12 +145,20 @@ const BLOCK_ROWS: usize = 64;
 /// Floats of B that stay in the first-level cache: then every tile of rows takes all panels at once.
 const SMALL_FLOATS: usize = 6 * 1024;
 
+/// All panels of B.
+#[derive(Clone, Copy)]
+pub(crate) enum Packed {
+    Floats(*const f32),
+    /// As they are stored, and memory for one of them as floats.
+    Stored(*const u8, Storage, *mut f32),
+}
+
 /// The part of a product that is to be computed.
 pub(crate) struct Part<'a> {
     pub table: &'static Table,
     pub panels: Panels,
     pub range: Range<usize>,
-    pub packed: *const f32,
+    pub packed: Packed,
     pub rows: usize,
     /// Element of row 0 and the first column of the range.
     pub dst: *mut f32,
@@ -144,14 +171,25 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Panel `p`.
+    /// Panel `p` in floats. One that is stored is widened first, in the place of the last one.
     ///
     /// # Safety
     ///
     /// There is such a panel.
     pub unsafe fn panel(&self, p: usize) -> *const f32 {
-        // SAFETY: `packed` holds all panels.
-        unsafe { self.packed.add(self.panels.first_column(p) * (self.panels.k + 1)) }
+        let first = self.panels.first_column(p);
+        // SAFETY: `packed` holds all panels, and the scratch memory the widest.
+        unsafe {
+            match self.packed {
+                Packed::Floats(packed) => packed.add(first * (self.panels.k + 1)),
+                Packed::Stored(packed, storage, scratch) => {
+                    let layout = Layout { k: self.panels.k, storage };
+                    let panel = packed.add(first * layout.column_bytes());
+                    (self.table.widen)(&Widen { panel, vectors: self.panels.vectors(p), layout, out: scratch });
+                    scratch
+                }
+            }
+        }
     }
 
     /// The target of the tile of `rows` rows from `first` and panel `p`.
@@ -192,6 +230,42 @@ unsafe fn multiply_row(
 ) -> usize {
     let Part { table, panels, .. } = part;
     let mut p = part.range.start;
+    #[cfg(target_arch = "wasm32")]
+    if let Packed::Stored(..) = part.packed {
+        return p;
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Packed::Stored(packed, storage, _) = part.packed {
+        let layout = Layout { k: panels.k, storage };
+        if runs > 1 || !layout.suits_row() {
+            return p;
+        }
+        let kernels = match storage {
+            Storage::Half => &table.stored[0],
+            Storage::Int8(_) => &table.stored[1],
+            Storage::Int4(_) => &table.stored[2],
+        };
+        while p < part.range.end {
+            let vectors = panels.vectors(p);
+            let wide = p + WIDE <= part.range.end && panels.vectors(p + WIDE - 1) == vectors;
+            let end = if wide { p + WIDE } else { p + 1 };
+            // SAFETY: panels of the same width follow each other, and so do their columns; the row is there.
+            unsafe {
+                let mut target = part.target(p, 0, 1, quick);
+                target.cols = panels.columns(&(p..end)).len();
+                let panel = packed.add(panels.first_column(p) * layout.column_bytes());
+                kernels[vectors - 1][usize::from(wide)](&StoredRow {
+                    row: *rows,
+                    panel,
+                    layout,
+                    target,
+                    finish: table.finish,
+                });
+            }
+            p = end;
+        }
+        return p;
+    }
     while p + WIDE <= part.range.end {
         let vectors = panels.vectors(p);
         if panels.vectors(p + WIDE - 1) != vectors {
@@ -226,10 +300,12 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let (short, taller) = (part.rows / tiles, part.rows % tiles);
     let tile_start = |t: usize| t * short + t.min(taller);
     let per_tile = (runs * table.max_rows()).max(1);
-    let block = if panels.len() <= SMALL_FLOATS {
+    // Panels that are widened are so for every block of rows.
+    let rarely = if matches!(part.packed, Packed::Stored(..)) { 4 } else { 1 };
+    let block = if panels.len() <= SMALL_FLOATS && rarely == 1 {
         1
     } else {
-        let tiles = BLOCK_FLOATS.max(BLOCK_ROWS * panels.k) / (panels.k.max(1) * table.max_rows());
+        let tiles = rarely * BLOCK_FLOATS.max(BLOCK_ROWS * panels.k) / (panels.k.max(1) * table.max_rows());
         tiles.min(POINTERS / per_tile).max(1)
     };
     let quick = Quick::of(part.steps);
@@ -250,6 +326,8 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
         }
         for p in range {
             let vectors = panels.vectors(p);
+            // SAFETY: there is such a panel.
+            let panel = unsafe { part.panel(p) };
             for t in t0..t1 {
                 let (first, end) = (tile_start(t), tile_start(t + 1));
                 let kernel = table.products[end - first - 1][vectors - 1];
@@ -259,7 +337,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
                         rows: pointers.add((t - t0) * per_tile),
                         runs,
                         run_len,
-                        panel: part.panel(p),
+                        panel,
                         target: part.target(p, first, end - first, quick),
                         finish: table.finish,
                     });

@@ -10,6 +10,11 @@ use crate::kernel::pool::{self, Pool};
 use crate::kernel::product::{self, Product};
 use crate::kernel::resize::{self, Lerp};
 use crate::kernel::rows::{self, Norm, Reduction, Rows};
+use crate::kernel::stored::{self, Widen};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::kernel::stored::{Halves, Int4, Int8};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::kernel::stored_row::{self, StoredRow};
 use crate::kernel::winograd::{self, Input, Output};
 use crate::simd::Simd;
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
@@ -34,6 +39,8 @@ pub struct FirstLayer {
 }
 
 type Entry<A> = unsafe fn(&A);
+#[cfg(not(target_arch = "wasm32"))]
+type StoredRows = [unsafe fn(&StoredRow<'_>); 2];
 
 /// The entry points of one instruction set. All of them need it to be available.
 pub struct Table {
@@ -45,6 +52,10 @@ pub struct Table {
     pub products: &'static [&'static [unsafe fn(&Product<'_>)]],
     /// `wide[vectors - 1]`: one row by [`WIDE`] panels.
     pub wide: &'static [unsafe fn(&Product<'_>)],
+    /// `stored[storage][vectors - 1]`: one row by a panel, and by [`WIDE`] panels, of halves, 8-bit and 4-bit integers.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub stored: [&'static [StoredRows]; 3],
+    pub widen: Entry<Widen>,
     /// `lines[vectors - 1]`: tiles of a first layer.
     pub lines: &'static [FirstLayer],
     pub finish: unsafe fn(&Finish<'_>),
@@ -118,6 +129,19 @@ macro_rules! table {
                 unsafe { product::row::<$simd, WIDE, NV>(args) }
             }
 
+            #[cfg(not(target_arch = "wasm32"))]
+            $(#[$attr])?
+            unsafe fn stored<C: stored::Codes, const P: usize, const NV: usize>(args: &StoredRow<'_>) {
+                // SAFETY: as above.
+                unsafe { stored_row::row::<$simd, C, P, NV>(args) }
+            }
+
+            $(#[$attr])?
+            unsafe fn widen(args: &Widen) {
+                // SAFETY: as above.
+                unsafe { stored::widen::<$simd>(args) }
+            }
+
             $(#[$attr])?
             unsafe fn lines<const MR: usize, const NV: usize, const STRIDE: usize>(args: &Lines<'_>) {
                 // SAFETY: as above.
@@ -130,6 +154,13 @@ macro_rules! table {
                 lanes: <$simd as Simd>::LANES,
                 products: &[$(products!($rows, $vectors)),*],
                 wide: &[$(wide::<$line_vectors>),*],
+                #[cfg(not(target_arch = "wasm32"))]
+                stored: [
+                    &[$([stored::<Halves, 1, $line_vectors>, stored::<Halves, WIDE, $line_vectors>]),*],
+                    &[$([stored::<Int8, 1, $line_vectors>, stored::<Int8, WIDE, $line_vectors>]),*],
+                    &[$([stored::<Int4, 1, $line_vectors>, stored::<Int4, WIDE, $line_vectors>]),*],
+                ],
+                widen,
                 lines: &[$(FirstLayer {
                     pixels: $line,
                     by_stride: [lines::<$line, $line_vectors, 1>, lines::<$line, $line_vectors, 2>],
@@ -189,7 +220,7 @@ macro_rules! tables {
 tables! { avx512, avx512_strict, crate::simd::avx512::Avx512, Isa::Avx512, #[target_feature(enable = "avx512f")]
 rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], lines: [[16 1] [12 2] [8 3]], pixels: [8 4] }
 #[cfg(target_arch = "x86_64")]
-tables! { avx2, avx2_strict, crate::simd::avx2::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma")]
+tables! { avx2, avx2_strict, crate::simd::avx2::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma,f16c")]
 rows: [1 2 3 4 5 6], vectors: [1 2], lines: [[8 1] [6 2]], pixels: [4 2] }
 #[cfg(target_arch = "aarch64")]
 tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_feature(enable = "neon")]

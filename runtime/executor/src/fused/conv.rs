@@ -2,13 +2,14 @@
 
 use super::Epilogue;
 use super::chain::text;
-use super::share::{cut, tasks};
+use super::matmul::{of_storage, packed};
+use super::share::{cut, share, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::plan::per_thread;
 use crate::view::{Failure, View, ViewMut, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
-use pannier_kernels::{KernelError, Step, ThreadPool};
+use pannier_kernels::{KernelError, PackedWeights, Step, Storage, ThreadPool};
 use std::ops::Range;
 
 /// Operations of one band of rows between two questions whether to go on: about 10 ms.
@@ -22,6 +23,8 @@ pub(crate) struct Conv {
     /// The image is in planes.
     pub(crate) planar: bool,
     pub(crate) packed: bool,
+    /// How packed weights stay as they are stored; `None` if they are numbers.
+    pub(crate) storage: Option<Storage>,
     pub(crate) epilogue: Epilogue,
     /// Shape of the result.
     pub(crate) shape: Vec<usize>,
@@ -51,7 +54,7 @@ impl Operator for Conv {
     }
 
     fn scratch_bytes(&self, _: &Facts<'_>) -> usize {
-        self.conv.scratch_len().saturating_mul(4)
+        self.conv.part_scratch_len(self.storage).saturating_mul(4)
     }
 
     fn shares(&self) -> bool {
@@ -66,11 +69,13 @@ impl Operator for Conv {
         let shape = self.conv.shape();
         let order = if self.planar { ", planes in" } else { "" };
         let (kernel, stride, groups) = (shape.kernel, shape.stride, shape.groups);
-        format!("kernel {kernel:?} stride {stride:?} groups {groups}{order}{}", self.epilogue.describe())
+        let stored = of_storage(self.storage);
+        format!("kernel {kernel:?} stride {stride:?} groups {groups}{order}{stored}{}", self.epilogue.describe())
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
-        let (image, packed) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?);
+        let (image, weights) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?);
+        let packed = packed(self.storage, weights)?;
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();
         let shape = self.conv.shape();
         let image = if self.planar {
@@ -91,13 +96,7 @@ impl Operator for Conv {
             while start < lines {
                 let end = (start + band).min(lines);
                 let (part, more) = rest.split_rows((end - start) * shape.output()[1]);
-                match pool {
-                    Some(pool) if tasks > 1 => {
-                        self.run_shared(pool, tasks, start..end, image, packed, part, steps, scratch)
-                    }
-                    _ => self.conv.run_rows(start..end, image, packed, part, steps, scratch),
-                }
-                .map_err(text)?;
+                self.run_shared(pool, tasks, start..end, image, packed, part, steps, scratch).map_err(text)?;
                 (rest, start) = (more, end);
                 if start < lines {
                     limits.check()?;
@@ -113,38 +112,36 @@ impl Conv {
     #[expect(clippy::too_many_arguments, reason = "those of the kernel, and how to share them")]
     fn run_shared(
         &self,
-        pool: &dyn ThreadPool,
+        pool: Option<&dyn ThreadPool>,
         tasks: usize,
         rows: Range<usize>,
         image: kernels::View<'_>,
-        packed: &[f32],
+        packed: PackedWeights<'_>,
         output: kernels::ViewMut<'_>,
         steps: &[Step<'_>],
         scratch: &mut [f32],
     ) -> Result<(), KernelError> {
-        let each = per_thread(self.conv.scratch_len().saturating_mul(4)) / 4;
+        let each = per_thread(self.conv.part_scratch_len(self.storage).saturating_mul(4)) / 4;
         let mut scratches = scratch.chunks_mut(each.max(1));
-        let mut scratch = || scratches.next().unwrap_or_default();
         let (mut rest, width) = (Some(output), self.conv.shape().output()[1]);
-        if rows.len() < tasks && self.conv.panels() >= tasks && rows == (0..self.conv.rows()) {
-            let parts = cut(self.conv.panels(), tasks, 1).filter_map(|panels| {
-                let (part, more) = rest.take()?.split_cols(self.conv.columns(panels.clone()).len());
-                rest = Some(more);
-                Some((panels, part, scratch()))
-            });
-            return kernels::share(pool, parts, |(panels, part, scratch)| {
-                self.conv.run_panels(panels, image, packed, part, steps, scratch)
-            });
-        }
-        // Four rows are those of one tile of Winograd's algorithm.
-        let unit = if rows.len() >= 8 * tasks { 4 } else { 1 };
-        let parts = cut(rows.len(), tasks, unit).filter_map(|run| {
-            let (part, more) = rest.take()?.split_rows(run.len() * width);
+        let by_panels = rows.len() < tasks && self.conv.panels() >= tasks && rows == (0..self.conv.rows());
+        let (len, unit) = match by_panels {
+            true => (self.conv.panels(), 1),
+            // Four rows are those of one tile of Winograd's algorithm.
+            false => (rows.len(), if rows.len() >= 8 * tasks { 4 } else { 1 }),
+        };
+        let parts = cut(len, tasks, unit).filter_map(|run| {
+            let whole = rest.take()?;
+            let ((part, more), rows, panels) = if by_panels {
+                (whole.split_cols(self.conv.columns(run.clone()).len()), rows.clone(), Some(run))
+            } else {
+                (whole.split_rows(run.len() * width), rows.start + run.start..rows.start + run.end, None)
+            };
             rest = Some(more);
-            Some((rows.start + run.start..rows.start + run.end, part, scratch()))
+            Some((rows, panels, part, scratches.next().unwrap_or_default()))
         });
-        kernels::share(pool, parts, |(rows, part, scratch)| {
-            self.conv.run_rows(rows, image, packed, part, steps, scratch)
+        share(pool, parts, |(rows, panels, part, scratch)| {
+            self.conv.run_part(rows, panels, image, packed, part, steps, scratch)
         })
     }
 }

@@ -6,17 +6,18 @@ use super::share::{cut, share, tasks};
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::plan::per_thread;
 use crate::shape;
-use crate::view::{Failure, floats_mut};
+use crate::view::{Failure, View, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
+use pannier_kernels::{KernelError, PackedWeights, Step, Storage, ThreadPool};
 
 /// Where the second matrix comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Weights {
     /// A constant `[k, n]` (or `[n, k]`) and a bias that may be absent, before they are packed: operands 1 and 2.
     Constant { transposed: bool },
-    /// Operand 1, weights and bias packed.
-    Packed,
+    /// Operand 1, weights and bias packed; how the weights stay as they are stored, `None` if they are numbers.
+    Packed(Option<Storage>),
     /// Operand 1, `[batch, k, n]` (or `[batch, n, k]`), packed by each run.
     Operand { transposed: bool },
 }
@@ -32,6 +33,24 @@ pub(crate) struct MatMul {
     pub(crate) epilogue: Epilogue,
     /// Shape of the result.
     pub(crate) shape: Vec<usize>,
+}
+
+/// How weights are stored, for a description.
+pub(super) fn of_storage(storage: Option<Storage>) -> &'static str {
+    match storage {
+        None => "",
+        Some(Storage::Half) => " of 16 bits",
+        Some(Storage::Int8(_)) => " of 8 bits",
+        Some(Storage::Int4(_)) => " of 4 bits",
+    }
+}
+
+/// Packed weights that a layer reads.
+pub(super) fn packed<'a>(storage: Option<Storage>, weights: View<'a>) -> Result<PackedWeights<'a>, Failure> {
+    Ok(match storage {
+        None => PackedWeights::Floats(weights.as_slice()?),
+        Some(storage) => PackedWeights::Stored(storage, weights.bytes),
+    })
 }
 
 impl MatMul {
@@ -51,11 +70,16 @@ impl Operator for MatMul {
     }
 
     fn scratch_bytes(&self, _: &Facts<'_>) -> usize {
-        if matches!(self.weights, Weights::Operand { .. }) { self.product.packed_len().saturating_mul(4) } else { 0 }
+        let scratch_len = match self.weights {
+            Weights::Constant { .. } => 0,
+            Weights::Packed(storage) => self.product.scratch_len(self.batch * self.rows, storage),
+            Weights::Operand { .. } => self.product.packed_len(),
+        };
+        scratch_len.saturating_mul(4)
     }
 
     fn shares(&self) -> bool {
-        matches!(self.weights, Weights::Operand { .. })
+        matches!(self.weights, Weights::Operand { .. } | Weights::Packed(Some(_)))
     }
 
     fn flops(&self, _: &Facts<'_>) -> usize {
@@ -64,11 +88,15 @@ impl Operator for MatMul {
 
     fn detail(&self) -> String {
         let (m, k, n) = (self.rows, self.product.k(), self.product.n());
-        format!("{} x [{m}, {k}] x [{k}, {n}]{}", self.batch, self.epilogue.describe())
+        let stored = of_storage(match self.weights {
+            Weights::Packed(storage) => storage,
+            Weights::Constant { .. } | Weights::Operand { .. } => None,
+        });
+        format!("{} x [{m}, {k}] x [{k}, {n}]{stored}{}", self.batch, self.epilogue.describe())
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
-        let (a, b) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?);
+        let (a, weights) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?);
         let operands = io.inputs.get(self.operands()..).unwrap_or_default();
         let scratch = floats_mut(io.scratch)?;
         let (pool, work) = (io.pool, Operator::flops(self, &Facts(&[])));
@@ -78,6 +106,7 @@ impl Operator for MatMul {
         let c = kernels::ViewMut::dense(output.as_slice::<f32>()?, rows, n).map_err(text)?;
         let tasks = tasks(pool, work);
         if let Weights::Operand { transposed } = self.weights {
+            let b = weights.as_slice::<f32>()?;
             let each = per_thread(self.product.packed_len().saturating_mul(4)) / 4;
             let tasks = tasks.min(self.batch).max(1);
             let (mut rest, mut scratches) = (Some(c), scratch.chunks_mut(each.max(1)));
@@ -107,24 +136,49 @@ impl Operator for MatMul {
             });
         }
         let a = kernels::View::dense(a, rows, k).map_err(text)?;
+        let storage = match self.weights {
+            Weights::Packed(storage) => storage,
+            Weights::Constant { .. } | Weights::Operand { .. } => None,
+        };
+        let b = packed(storage, weights)?;
         self.epilogue.with_steps(operands, &self.shape, rows, n, |steps| {
-            let mut rest = Some(c);
-            if tasks > 1 && rows < 16 * tasks {
-                let parts = cut(self.product.panels(), tasks, 1).filter_map(|panels| {
-                    let (part, more) = rest.take()?.split_cols(self.product.columns(panels.clone()).len());
-                    rest = Some(more);
-                    Some((panels, part))
-                });
-                share(pool, parts, |(panels, part)| self.product.run_panels(panels, a, b, part, steps))
+            self.run_shared(pool, tasks, a, b, c, steps, scratch).map_err(text)
+        })
+    }
+}
+
+impl MatMul {
+    /// The product with packed weights, shared between threads by columns where there are few rows, else by rows. Weights that are
+    /// stored are shared by columns where there are enough: so each panel is widened once.
+    #[expect(clippy::too_many_arguments, reason = "those of the kernel, and how to share them")]
+    fn run_shared(
+        &self,
+        pool: Option<&dyn ThreadPool>,
+        tasks: usize,
+        a: kernels::View<'_>,
+        b: PackedWeights<'_>,
+        c: kernels::ViewMut<'_>,
+        steps: &[Step<'_>],
+        scratch: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let (rows, panels, storage) = (a.rows(), self.product.panels(), b.storage());
+        let each = per_thread(self.product.scratch_len(rows, storage).saturating_mul(4)) / 4;
+        let mut scratches = scratch.chunks_mut(each.max(1));
+        let mut rest = Some(c);
+        let by_columns = tasks > 1 && (rows < 16 * tasks || storage.is_some() && panels >= tasks);
+        let (len, unit) = if by_columns { (panels, 1) } else { (rows, 8) };
+        let parts = cut(len, tasks, unit).filter_map(|run| {
+            let whole = rest.take()?;
+            let ((part, more), rows, panels) = if by_columns {
+                (whole.split_cols(self.product.columns(run.clone()).len()), 0..rows, run)
             } else {
-                let parts = cut(rows, tasks, 8).filter_map(|run| {
-                    let (part, more) = rest.take()?.split_rows(run.len());
-                    rest = Some(more);
-                    Some((run, part))
-                });
-                share(pool, parts, |(run, part)| self.product.run_rows(run, a, b, part, steps))
-            }
-            .map_err(text)
+                (whole.split_rows(run.len()), run, 0..panels)
+            };
+            rest = Some(more);
+            Some((rows, panels, part, scratches.next().unwrap_or_default()))
+        });
+        share(pool, parts, |(rows, panels, part, scratch)| {
+            self.product.run_part(rows, panels, a, b, part, steps, scratch)
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Recurrent layers.
 
 use super::chain::text;
+use super::matmul::packed;
 use crate::ops::{Facts, Io, Operator, Refusal, expect_type};
 use crate::view::{Failure, View, floats_mut};
 use pannier_engine::DType;
 use pannier_kernels as kernels;
-use pannier_kernels::{Kernels, Operand, Step};
+use pannier_kernels::{Kernels, Operand, Step, Storage};
 
 /// One direction of an LSTM with the standard's default activations.
 ///
@@ -24,6 +25,8 @@ pub(crate) struct Lstm {
     pub(crate) batch: usize,
     pub(crate) reverse: bool,
     pub(crate) packed: bool,
+    /// How packed W and R stay as they are stored; `None` of those that are numbers.
+    pub(crate) storage: [Option<Storage>; 2],
 }
 
 impl Lstm {
@@ -31,10 +34,12 @@ impl Lstm {
         self.hidden.k()
     }
 
-    /// Numbers of scratch memory: gates of all steps, gates of one step, hidden state, cell state.
-    fn scratch(&self) -> [usize; 4] {
+    /// Numbers of scratch memory: gates of all steps, gates of one step, hidden state, cell state, widened weights.
+    fn scratch(&self) -> [usize; 5] {
         let (gates, state) = (self.batch * 4 * self.size(), self.batch * self.size());
-        [self.steps * gates, gates, state, state]
+        let [w, r] = self.storage;
+        let widened = self.input.scratch_len(self.steps * self.batch, w).max(self.hidden.scratch_len(self.batch, r));
+        [self.steps * gates, gates, state, state, widened]
     }
 }
 
@@ -57,22 +62,23 @@ impl Operator for Lstm {
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {
-        let (sequence, w, r) =
-            (io.input(0)?.as_slice::<f32>()?, io.input(1)?.as_slice::<f32>()?, io.input(2)?.as_slice::<f32>()?);
+        let (sequence, w, r) = (io.input(0)?.as_slice::<f32>()?, io.input(1)?, io.input(2)?);
+        let [of_w, of_r] = self.storage;
         let (first_hidden, first_cell) = (io.get(3), io.get(4));
         let (batch, size, limits) = (self.batch, self.size(), io.limits);
-        let [all, one, state, _] = self.scratch();
+        let [all, one, state, ..] = self.scratch();
         let scratch = floats_mut(io.scratch)?;
         let (projected, rest) = scratch.split_at_mut_checked(all).ok_or("too little scratch memory")?;
         let (gates, rest) = rest.split_at_mut_checked(one).ok_or("too little scratch memory")?;
         let (hidden, cell) = rest.split_at_mut_checked(state).ok_or("too little scratch memory")?;
-        let cell = cell.get_mut(..state).ok_or("too little scratch memory")?;
+        let (cell, widened) = cell.split_at_mut_checked(state).ok_or("too little scratch memory")?;
         begin(hidden, first_hidden)?;
         begin(cell, first_cell)?;
         let rows = self.steps * batch;
         let sequence = kernels::View::dense(sequence, rows, self.input.k()).map_err(text)?;
         let to = kernels::ViewMut::dense(projected, rows, 4 * size).map_err(text)?;
-        self.input.run(sequence, w, to, &[]).map_err(text)?;
+        let (panels, w, r) = (0..self.input.panels(), packed(of_w, w)?, packed(of_r, r)?);
+        self.input.run_part(0..rows, panels, sequence, w, to, &[], widened).map_err(text)?;
         for step in 0..self.steps {
             if step % 64 == 63 {
                 limits.check()?;
@@ -82,7 +88,8 @@ impl Operator for Lstm {
                 kernels::View::dense(projected.get(at * one..).unwrap_or_default(), batch, 4 * size).map_err(text)?;
             let state = kernels::View::dense(hidden, batch, size).map_err(text)?;
             let sums = kernels::ViewMut::dense(gates, batch, 4 * size).map_err(text)?;
-            self.hidden.run(state, r, sums, &[Step::Add(Operand::Full(before))]).map_err(text)?;
+            let (panels, steps) = (0..self.hidden.panels(), [Step::Add(Operand::Full(before))]);
+            self.hidden.run_part(0..batch, panels, state, r, sums, &steps, widened).map_err(text)?;
             let sums = kernels::View::dense(gates, batch, 4 * size).map_err(text)?;
             let cell = kernels::ViewMut::dense(cell, batch, size).map_err(text)?;
             let output = kernels::ViewMut::dense(hidden, batch, size).map_err(text)?;

@@ -6,9 +6,14 @@ use std::ops::Range;
 /// Floating-point operations, or elements moved, for which another thread is worth waking: some 10 us of work.
 const LEAST_WORK: usize = 1 << 20;
 
+/// A WebAssembly module has one thread, and no room for code that shares work.
+fn usable(pool: Option<&dyn ThreadPool>) -> Option<&dyn ThreadPool> {
+    pool.filter(|_| !cfg!(target_family = "wasm"))
+}
+
 /// In how many tasks work of this size is cut; 1 without threads.
 pub(crate) fn tasks(pool: Option<&dyn ThreadPool>, work: usize) -> usize {
-    let threads = pool.map_or(1, |pool| pool.threads().min(MOST_TASKS));
+    let threads = usable(pool).map_or(1, |pool| pool.threads().min(MOST_TASKS));
     threads.min(work / LEAST_WORK).max(1)
 }
 
@@ -24,7 +29,7 @@ pub(crate) fn share<P: Send, E: Send>(
     mut parts: impl Iterator<Item = P>,
     work: impl Fn(P) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
-    match pool {
+    match usable(pool) {
         Some(pool) => pannier_kernels::share(pool, parts, work),
         None => parts.try_for_each(work),
     }

@@ -19,6 +19,15 @@ pub(super) fn run(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Which factors stay in the epilogue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Never,
+    /// One that all channels have in common.
+    Common,
+    Always,
+}
+
 /// How a weight's place tells its output channel.
 struct Layout {
     channels: usize,
@@ -55,6 +64,12 @@ fn fold(ir: &mut Ir, context: &Context<'_>, node: &mut Node, uses: &mut [usize])
     let (Some(layout), Some(weights)) = (layout(ir, node), node.input(1)) else { return };
     let stored = ir.values[weights].constant.as_ref().filter(|constant| constant.span().is_some());
     let keep = context.weights.more_plans() && stored.is_some_and(|stored| stored.size_bytes() >= LARGE_BYTES);
+    // Weights that are used as they are stored cannot be multiplied by anything.
+    let keep = match super::stored::of(ir, node) {
+        Some(_) => Keep::Always,
+        None if keep => Keep::Common,
+        None => Keep::Never,
+    };
     let (mut scale, mut shift) = (vec![1.0f32; layout.channels], vec![0.0f32; layout.channels]);
     let mut folded = false;
     while fold_step(ir, node, keep, &mut scale, &mut shift) {
@@ -85,18 +100,18 @@ fn fold(ir: &mut Ir, context: &Context<'_>, node: &mut Node, uses: &mut [usize])
 }
 
 /// Takes the first step of the epilogue away, if it is a factor or a summand per channel.
-/// With `keep` only a summand is taken, or a factor that every channel has of its own.
-fn fold_step(ir: &Ir, node: &mut Node, keep: bool, scale: &mut [f32], shift: &mut [f32]) -> bool {
+fn fold_step(ir: &Ir, node: &mut Node, keep: Keep, scale: &mut [f32], shift: &mut [f32]) -> bool {
     let Op::Fused(fused) = &mut node.op else { return false };
     let Some((epilogue, first)) = fused.epilogue() else { return false };
     let operand = |node_inputs: &[Option<Id>]| per_channel(ir, *node_inputs.get(first)?, scale.len());
     let (factor, summand) = match epilogue.steps.first() {
-        Some(EpilogueStep::Affine { scale: by, .. }) if keep && *by != 1.0 => return false,
+        Some(EpilogueStep::Affine { scale: by, .. }) if keep != Keep::Never && *by != 1.0 => return false,
         Some(EpilogueStep::Affine { scale: by, shift: add }) => (vec![*by; scale.len()], vec![*add; scale.len()]),
         Some(EpilogueStep::Combine(combine)) => {
             let Some(values) = operand(&node.inputs) else { return false };
             let (zeros, ones) = (vec![0.0; scale.len()], vec![1.0; scale.len()]);
             match combine {
+                Combine::Mul | Combine::Div if keep == Keep::Always => return false,
                 Combine::Add => (ones, values),
                 Combine::Sub => (ones, values.iter().map(|value| -value).collect()),
                 Combine::Mul => (values, zeros),

@@ -118,7 +118,7 @@ fn convolution(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) ->
     let planar = planar && rewrite.maker(x).is_none_or(|maker| !matches!(maker.op, Op::Transpose(_)));
     let conv = if planar { context.kernels.conv_planar(shape) } else { context.kernels.conv(shape) }.ok()?;
     let result = last_shape(rewrite.ir.shape(node.output()?));
-    let op = Conv { conv, planar, packed: false, epilogue: Epilogue::default(), shape: result.clone() };
+    let op = Conv { conv, planar, packed: false, storage: None, epilogue: Epilogue::default(), shape: result.clone() };
     if planar {
         let inputs = vec![Some(x), Some(w), bias];
         let made = rewrite.make(&node.name, Op::Fused(Fused::Conv(op)), inputs, result);

@@ -1,6 +1,7 @@
 //! Operators of the standard become our own where there is a kernel for them.
 
 use super::Context;
+use super::nbits;
 use super::quantize;
 use super::rewrite::Rewrite;
 use crate::fused::{
@@ -240,7 +241,7 @@ pub(super) fn kernels(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
         {
             lower(rewrite, context, &node)
         } else {
-            None
+            nbits::lower(rewrite, context, &node)
         };
         match lowered {
             Some((fused, inputs)) => rewrite.emit(Node { op: Op::Fused(fused), inputs, ..node }),
@@ -441,6 +442,8 @@ fn lstm(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Option
     let (of_w, of_r) = halves.unzip();
     let mut bias = |values: Option<&[f32]>| values.map(|values| ir.float_constant(&node.name, vec![gates], values));
     let (of_w, of_r) = (bias(of_w), bias(of_r));
-    let fused = Lstm { kernels: context.kernels, input, hidden: hidden_product, steps, batch, reverse, packed: false };
+    let storage = [None; 2];
+    let fused =
+        Lstm { kernels: context.kernels, input, hidden: hidden_product, steps, batch, reverse, packed: false, storage };
     Some((Fused::Lstm(fused), vec![Some(x), Some(w), of_w, Some(r), of_r, node.input(5), node.input(6)]))
 }

@@ -9,11 +9,13 @@ mod fuse;
 mod layer_norm;
 mod layout;
 mod lower;
+mod nbits;
 mod pack;
 mod quantize;
 mod quantize_fuse;
 mod quantize_rows;
 mod rewrite;
+mod stored;
 mod transposes;
 
 #[cfg(test)]

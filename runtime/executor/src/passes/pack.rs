@@ -4,6 +4,7 @@
 //! still reads it so.
 
 use super::Context;
+use super::stored;
 use crate::fused::{Fused, Quantized, Weights};
 use crate::import::Stop;
 use crate::ir::{Constant, Id, Ir, Node, Op};
@@ -11,7 +12,7 @@ use crate::view::{floats, floats_mut};
 use crate::weights::{Form, PackedKey};
 use pannier_engine::{DType, EngineError};
 use pannier_graph::{AlignedBytes, Span};
-use pannier_kernels::Packing;
+use pannier_kernels::{Packing, StoredPacking};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,63 +37,94 @@ fn pack(ir: &mut Ir, context: &Context<'_>, readers: &mut Readers, node: &mut No
         return integers(ir, context, readers, layer, weights);
     }
     // The weights and the bias behind them, which one packed constant takes the place of.
+    let weights = node.inputs.get(1).copied().flatten();
     let packings = match fused {
         Fused::Conv(conv) if !conv.packed => {
             conv.packed = true;
-            [Some(conv.conv.packing()), None]
+            conv.storage = weights.and_then(|weights| stored::of_conv(ir, weights, &conv.conv));
+            [Some((conv.conv.packing(), conv.storage)), None]
         }
         Fused::ConvTranspose(conv) if !conv.packed => {
             conv.packed = true;
-            [Some(conv.conv.packing()), None]
+            [Some((conv.conv.packing(), None)), None]
         }
         Fused::MatMul(matmul) => {
             let Weights::Constant { transposed } = matmul.weights else { return Ok(()) };
-            matmul.weights = Weights::Packed;
-            [Some(matmul.product.packing(transposed)), None]
+            let packing = matmul.product.packing(transposed);
+            let storage = weights.and_then(|weights| {
+                stored::of_matmul(ir, weights, &matmul.product, matmul.batch * matmul.rows, transposed)
+            });
+            matmul.weights = Weights::Packed(storage);
+            [Some((packing, storage)), None]
         }
         Fused::Lstm(lstm) if !lstm.packed => {
             lstm.packed = true;
-            [Some(lstm.input.packing(true)), Some(lstm.hidden.packing(true))]
+            let recurrent = node.inputs.get(3).copied().flatten();
+            let storage = |weights: Option<Id>, product, rows| stored::of_matmul(ir, weights?, product, rows, true);
+            let all = lstm.steps * lstm.batch;
+            lstm.storage = [storage(weights, &lstm.input, all), storage(recurrent, &lstm.hidden, lstm.batch)];
+            let [input, hidden] = lstm.storage;
+            [Some((lstm.input.packing(true), input)), Some((lstm.hidden.packing(true), hidden))]
         }
         _ => return Ok(()),
     };
-    for (at, packing) in (1..).zip(packings.iter().flatten()) {
+    for (at, (packing, storage)) in (1..).zip(packings.into_iter().flatten()) {
         let weights = node.input(at).ok_or("the weights are missing")?;
-        let packed = packed(ir, context, readers, packing, weights, node.input(at + 1))?;
+        let form = storage.and_then(|storage| packing.stored(storage));
+        let packed = packed(ir, context, readers, &packing, form, weights, node.input(at + 1))?;
         node.inputs.splice(at..at + 2, [Some(packed)]);
     }
     Ok(())
 }
 
-/// The packed form of constants that one node reads; the node then reads this instead.
+/// The packed form of constants that one node reads; the node then reads this instead. `form`: weights stay as they are stored.
 fn packed(
     ir: &mut Ir,
     context: &Context<'_>,
     readers: &mut Readers,
     packing: &Packing,
+    form: Option<StoredPacking>,
     weights: Id,
     bias: Option<Id>,
 ) -> Result<Id, String> {
     let constant = |id: Id| ir.values[id].constant.clone().ok_or("the weights are no constant");
     let (stored, of_bias) = (constant(weights)?, bias.map(constant).transpose()?);
     let identity = of_bias.as_ref().map(Constant::identity);
-    let key = PackedKey { packing: *packing, weights: stored.identity(), bias: identity };
+    let as_stored = form.zip(stored.as_encoded().cloned());
+    let storage = as_stored.as_ref().map(|(form, _)| form.storage());
+    let key = PackedKey { packing: *packing, storage, weights: stored.identity(), bias: identity };
     let bytes = context.weights.packed(key, || {
-        let size_bytes = packing.packed_len().checked_mul(4);
+        let size_bytes = match &as_stored {
+            Some((form, _)) => Some(form.packed_bytes()),
+            None => packing.packed_len().checked_mul(4),
+        };
         let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
         let bias = of_bias.as_ref().map(|bias| floats(bias.bytes())).transpose()?;
-        let to = floats_mut(bytes.as_bytes_mut())?;
-        packing.pack(floats(stored.bytes())?, bias, to).map_err(|error| error.to_string())?;
+        match &as_stored {
+            Some((form, encoded)) => encoded.pack(form, bias, bytes.as_bytes_mut()),
+            None => packing.pack(floats(stored.bytes())?, bias, floats_mut(bytes.as_bytes_mut())?),
+        }
+        .map_err(|error| error.to_string())?;
         Ok::<_, String>(bytes)
     })?;
     if readers.leave(weights, &stored) {
         ir.values[weights].constant = None;
-        if let Some(span) = stored.span() {
-            context.weights.replace(span, Form::Floats(*packing), &bytes);
+        match (stored.stored_span(), &as_stored) {
+            (Some(span), Some((form, encoded))) => {
+                let (order, size_bytes) = encoded.order(form);
+                context.weights.replace(span, Form::Stored(*form, order, size_bytes), &bytes);
+            }
+            (Some(span), None) if stored.as_encoded().is_some() => context.weights.widened(span),
+            (Some(span), None) => context.weights.replace(span, Form::Floats(*packing), &bytes),
+            (None, _) => {}
         }
     }
     let name = ir.values[weights].name.clone();
-    Ok(ir.constant(&name, DType::F32, vec![packing.packed_len()], Constant::shared(bytes)))
+    let (dtype, len) = match as_stored {
+        Some((form, _)) => (DType::U8, form.packed_bytes()),
+        None => (DType::F32, packing.packed_len()),
+    };
+    Ok(ir.constant(&name, dtype, vec![len], Constant::shared(bytes)))
 }
 
 /// Integers in the order in which their layer reads them; what they stand for is a part of that.
@@ -132,7 +164,7 @@ impl Readers {
         let mut readers = Readers { values: vec![0; ir.values.len()], spans: HashMap::new() };
         for id in nodes.iter().flat_map(|node| &node.inputs).flatten().chain(&ir.outputs) {
             readers.values[*id] += 1;
-            if let Some(span) = ir.values[*id].constant.as_ref().and_then(Constant::span) {
+            if let Some(span) = ir.values[*id].constant.as_ref().and_then(Constant::stored_span) {
                 *readers.spans.entry(span).or_default() += 1;
             }
         }
@@ -147,7 +179,7 @@ impl Readers {
                 *count == 0
             })
         };
-        let of_span = count(constant.span().and_then(|span| self.spans.get_mut(&span)));
+        let of_span = count(constant.stored_span().and_then(|span| self.spans.get_mut(&span)));
         count(self.values.get_mut(id)) && of_span
     }
 }

@@ -8,6 +8,7 @@
 use super::Context;
 use super::quantize_rows;
 use super::rewrite::Rewrite;
+use crate::encoded::{self, Encoded};
 use crate::fused::{
     DynamicQuantize, Epilogue, Fused, Quant, Quantized, QuantizedChain, QuantizedKernel, QuantizedWeights, Source,
 };
@@ -205,6 +206,30 @@ fn is_layer(ir: &Ir, node: &Node) -> bool {
     }
 }
 
+/// Constant numbers of constant integers, which stay as they are stored.
+fn encoded(ir: &Ir, node: &Node) -> Option<Encoded> {
+    if !encoded::COMPLETE {
+        return None;
+    }
+    let (q, scale) = (&ir.values[node.input(0)?], &ir.values[node.input(1)?]);
+    let zeros = match node.input(2) {
+        Some(id) => ir.values[id].view()?.bytes,
+        None => &[],
+    };
+    let int = |name: &str, default: i64| match node.standard()?.attribute(name) {
+        Some(Attribute::Int(value)) => Some(*value),
+        Some(_) => None,
+        None => Some(default),
+    };
+    let along = match scale.len() {
+        1 => (0, 0),
+        _ => (crate::shape::axis(int("axis", 1)?, q.shape.len()).ok()?, usize::try_from(int("block_size", 0)?).ok()?),
+    };
+    let plain = q.len() > 0 && ir.values[node.output()?].dtype == DType::F32 && BYTES.contains(&q.dtype);
+    let bytes = q.constant.clone().filter(|_| plain)?;
+    Encoded::dequantized(bytes, q.dtype, &q.shape, scale.floats()?, zeros, along)
+}
+
 /// Computes constant numbers of constant integers.
 fn dequantize_now(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: Node) -> Result<(), Stop> {
     context.limits.check_time(&node.name)?;
@@ -213,6 +238,10 @@ fn dequantize_now(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: Node) 
         rewrite.emit(node);
         return Ok(());
     };
+    if let Some(encoded) = encoded(rewrite.ir, &node) {
+        rewrite.ir.values[output].constant = Some(Constant::encoded(encoded));
+        return Ok(());
+    }
     let value = &rewrite.ir.values[output];
     context.limits.check_tensor(&node.name, value.size_bytes())?;
     let none = || failed("there is no memory for the numbers".into());

@@ -28,7 +28,7 @@ pub(super) unsafe fn run(run: &Run<'_>) {
                 pixel,
                 lines: end - first_line,
                 first_line,
-                weights: run.packed.as_ptr(),
+                weights: run.floats(),
                 kernel_h: y_axis.taps,
                 taps: x_axis.taps,
                 dilation: x_axis.dilation,

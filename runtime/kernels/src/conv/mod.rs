@@ -16,8 +16,9 @@ pub use transposed::ConvTranspose;
 use crate::error::{KernelError, long_enough, same};
 use crate::kernels::Kernels;
 use crate::packing::{Form, Packing};
-use crate::panels::{MAX_RUNS, Panels};
+use crate::panels::{MAX_RUNS, Packed, Panels};
 use crate::step::{self, Step};
+use crate::stored::{self, Layout, PackedWeights, Storage};
 use crate::view::{View, ViewMut};
 use core::ops::Range;
 
@@ -169,7 +170,7 @@ impl Conv {
         steps: &[Step<'_>],
         scratch: &mut [f32],
     ) -> Result<(), KernelError> {
-        self.run_rows(0..self.rows(), input, packed, output, steps, scratch)
+        self.run_part(0..self.rows(), None, input, PackedWeights::Floats(packed), output, steps, scratch)
     }
 
     /// Rows of all output images: the unit by which a convolution can be shared between threads.
@@ -177,22 +178,11 @@ impl Conv {
         self.shape.batch * self.shape.output()[0]
     }
 
-    /// As [`Conv::run`], for some rows of pixels: `output` has only those; input, operands of steps and the bits of the
-    /// result are those of the whole.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Conv::run`]; `Range`: there are no such rows.
-    pub fn run_rows(
-        &self,
-        rows: Range<usize>,
-        input: View<'_>,
-        packed: &[f32],
-        output: ViewMut<'_>,
-        steps: &[Step<'_>],
-        scratch: &mut [f32],
-    ) -> Result<(), KernelError> {
-        self.run_part(rows, 0..self.panels.count(), input, packed, output, steps, scratch)
+    /// Floats of scratch memory for [`run_part`](Conv::run_part) with weights that are stored so.
+    pub fn part_scratch_len(&self, storage: Option<Storage>) -> usize {
+        // A single pixel is a row of a product where there is one tap.
+        let rows = if self.shape.kernel == [1, 1] { self.shape.out_pixels() } else { 2 };
+        self.scratch_len() + stored::scratch_len(&self.panels, rows, storage)
     }
 
     /// The number of panels that output channels are packed in, the unit by which they can be shared between threads; 0 where
@@ -207,38 +197,32 @@ impl Conv {
         self.panels.columns(&(panels.start.min(end)..end))
     }
 
-    /// As [`Conv::run`], for some panels: `output` has their [`columns`](Conv::columns); input, operands of steps and the bits of
-    /// the result are those of the whole.
+    /// As [`Conv::run`], for some rows of pixels, or for all of them and some panels: `output` has only those rows, or the panels'
+    /// [`columns`](Conv::columns); input, operands of steps and the bits of the result are those of the whole. The bits are the same
+    /// whether weights stay as they are stored or not.
     ///
     /// # Errors
     ///
-    /// As for [`Conv::run`]; `Range`: there are no such panels.
-    pub fn run_panels(
-        &self,
-        panels: Range<usize>,
-        input: View<'_>,
-        packed: &[f32],
-        output: ViewMut<'_>,
-        steps: &[Step<'_>],
-        scratch: &mut [f32],
-    ) -> Result<(), KernelError> {
-        if panels.start > panels.end || panels.end > self.panels() {
-            return Err(KernelError::Range { what: "panels", value: panels.end });
-        }
-        self.run_part(0..self.rows(), panels, input, packed, output, steps, scratch)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "those of the two public forms")]
-    fn run_part(
+    /// As for [`Conv::run`], with [`part_scratch_len`](Conv::part_scratch_len). `Range`: there are no such rows or panels, or the method
+    /// has no weights that are stored so.
+    #[expect(clippy::too_many_arguments, reason = "a part of a convolution, and memory for it")]
+    pub fn run_part(
         &self,
         rows: Range<usize>,
-        panels: Range<usize>,
+        panels: Option<Range<usize>>,
         input: View<'_>,
-        packed: &[f32],
+        packed: PackedWeights<'_>,
         output: ViewMut<'_>,
         steps: &[Step<'_>],
         scratch: &mut [f32],
     ) -> Result<(), KernelError> {
+        if let Some(panels) = panels.as_ref().filter(|panels| panels.start > panels.end || panels.end > self.panels()) {
+            return Err(KernelError::Range { what: "panels", value: panels.end });
+        }
+        let panels = panels.unwrap_or(0..self.panels.count());
+        long_enough("scratch memory", self.part_scratch_len(packed.storage()), scratch.len())?;
+        let (scratch, panel) = scratch.split_at_mut(self.scratch_len());
+        let packed = packed.panels(&self.packing(), panel)?;
         let s = &self.shape;
         if rows.start > rows.end || rows.end > self.rows() {
             return Err(KernelError::Range { what: "rows", value: rows.end });
@@ -253,8 +237,6 @@ impl Conv {
         let all = panels == (0..self.panels.count());
         let columns = if all { s.out_channels } else { self.panels.columns(&panels).len() };
         same("columns of the output", columns, output.cols())?;
-        long_enough("packed weights", self.packed_len(), packed.len())?;
-        long_enough("scratch memory", self.scratch_len(), scratch.len())?;
         step::check(steps, s.out_pixels(), s.out_channels)?;
         if output.is_empty() {
             return Ok(());
@@ -281,12 +263,21 @@ struct Run<'a> {
     /// Of each group.
     panels: Range<usize>,
     input: View<'a>,
-    packed: &'a [f32],
+    packed: Packed,
     output: ViewMut<'a>,
     steps: &'a [Step<'a>],
 }
 
 impl Run<'_> {
+    /// The packed weights of a method that reads nothing but floats.
+    fn floats(&self) -> *const f32 {
+        match self.packed {
+            Packed::Floats(packed) => packed,
+            // Such a method has no packing for them, so nobody gets here.
+            Packed::Stored(..) => core::ptr::null(),
+        }
+    }
+
     /// The product of group `group` for the output pixels from `first` (of this call), `len` of them. Steps see absolute positions.
     ///
     /// # Safety
@@ -307,7 +298,13 @@ impl Run<'_> {
                 table: self.conv.kernels.table,
                 panels,
                 range: self.panels.clone(),
-                packed: self.packed.as_ptr().add(group * panels.len()),
+                packed: match self.packed {
+                    Packed::Floats(packed) => Packed::Floats(packed.add(group * panels.len())),
+                    Packed::Stored(packed, storage, scratch) => {
+                        let column_bytes = Layout { k: panels.k(), storage }.column_bytes();
+                        Packed::Stored(packed.add(group * panels.columns_len() * column_bytes), storage, scratch)
+                    }
+                },
                 rows: len,
                 dst: self.output.ptr().add(first * self.output.stride() + group * self.conv.shape.group()[1]),
                 stride: self.output.stride(),

@@ -9,7 +9,7 @@ use crate::kernel::quick::Quick;
 use crate::kernel::winograd::{IN, Input, OUT, Output};
 use crate::matmul::Matrix;
 use crate::packing::Packing;
-use crate::panels::{Part, multiply};
+use crate::panels::{Packed, Part, multiply};
 use crate::view::View;
 
 pub(crate) const POINTS: usize = IN * IN;
@@ -143,7 +143,7 @@ impl Work<'_> {
                     table,
                     panels: conv.panels,
                     range: 0..conv.panels.count(),
-                    packed: self.run.packed.as_ptr().add(point * conv.panels.len()),
+                    packed: Packed::Floats(self.run.floats().add(point * conv.panels.len())),
                     rows: count,
                     dst: self.sums.as_mut_ptr().add(point * (self.block * sums_len(s) + PAD)),
                     stride: sums_len(s),
@@ -193,7 +193,7 @@ impl Work<'_> {
             (run.conv.kernels.table.winograd_output)(&Output {
                 src: self.sums.as_ptr().add(tile * sums_len(s)),
                 point: self.block * sums_len(s) + PAD,
-                bias: run.packed.as_ptr().add(POINTS * run.conv.panels.len()),
+                bias: run.floats().add(POINTS * run.conv.panels.len()),
                 target: Target {
                     dst: run.output.ptr().add((row - run.rows.start * out_w) * stride),
                     stride,

@@ -24,4 +24,8 @@ pub mod product;
 pub mod quick;
 pub mod resize;
 pub mod rows;
+pub mod stored;
+// WebAssembly pays for each byte.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod stored_row;
 pub mod winograd;

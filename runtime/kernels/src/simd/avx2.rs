@@ -128,4 +128,12 @@ unsafe impl Simd for Avx2 {
     unsafe fn to_float(a: Self::I) -> Self::V {
         unsafe { _mm256_cvtepi32_ps(a) }
     }
+    #[inline(always)]
+    unsafe fn load_bytes(p: *const u8) -> Self::I {
+        unsafe { _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> Self::V {
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) }
+    }
 }

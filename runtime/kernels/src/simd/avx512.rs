@@ -126,4 +126,12 @@ unsafe impl Simd for Avx512 {
     unsafe fn to_float(a: Self::I) -> Self::V {
         unsafe { _mm512_cvtepi32_ps(a) }
     }
+    #[inline(always)]
+    unsafe fn load_bytes(p: *const u8) -> Self::I {
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> Self::V {
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
+    }
 }

@@ -23,12 +23,30 @@ pub mod wasm;
 /// into lane `i % VIRTUAL_LANES` and the lanes are summed as a tree. So a sum has the same bits everywhere.
 pub const VIRTUAL_LANES: usize = 32;
 
+/// Floats of the bits of binary16 numbers, one in each lane, exactly.
+///
+/// # Safety
+///
+/// The instruction set is there.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "only where there is no such instruction"))]
+#[inline(always)]
+pub unsafe fn widen_halves<S: Simd>(half: S::I) -> S::V {
+    // SAFETY: arithmetic only.
+    unsafe {
+        let magnitude = S::shl::<13>(S::iand(half, S::isplat(0x7fff)));
+        // The exponents of both are 112 apart; multiplied, subnormal numbers become normal ones.
+        let x = S::mul(S::float(magnitude), S::splat(f32::from_bits((127 + 112) << 23)));
+        let whole = S::select(S::gt(x, S::splat(65504.0)), S::float(S::ior(S::bits(x), S::isplat(0x7f80_0000))), x);
+        S::float(S::ior(S::bits(whole), S::shl::<16>(S::iand(half, S::isplat(0x8000)))))
+    }
+}
+
 /// Vectors of `LANES` floats, and what can be done with them.
 ///
 /// # Safety
 ///
 /// Every function needs the instruction set that the type stands for. `load` and `store` access `LANES` floats at the
-/// pointer, unaligned; `load_first` and `store_first` access the first `n` (`n <= LANES`), `load_part` and `store_part` too.
+/// pointer, unaligned, `load_bytes` and `load_halves` as many bytes and 16-bit numbers; `load_first` and `store_first` access the first `n` (`n <= LANES`), `load_part` and `store_part` too.
 pub unsafe trait Simd: Copy + 'static {
     /// Floats in a vector; divides [`VIRTUAL_LANES`].
     const LANES: usize;
@@ -96,6 +114,10 @@ pub unsafe trait Simd: Copy + 'static {
     unsafe fn sra<const N: u32>(a: Self::I) -> Self::I;
     /// Integers as floats.
     unsafe fn to_float(a: Self::I) -> Self::V;
+    /// `LANES` signed bytes from memory.
+    unsafe fn load_bytes(p: *const u8) -> Self::I;
+    /// `LANES` binary16 numbers from memory.
+    unsafe fn load_halves(p: *const u16) -> Self::V;
 
     /// `n` floats from memory, without looking further where that is a whole vector.
     #[inline(always)]

@@ -133,4 +133,18 @@ unsafe impl Simd for Neon {
     unsafe fn to_float(a: Self::I) -> Self::V {
         unsafe { vcvtq_f32_s32(a) }
     }
+    #[inline(always)]
+    unsafe fn load_bytes(p: *const u8) -> Self::I {
+        unsafe {
+            let bytes = vcreate_s8(u64::from(p.cast::<u32>().read_unaligned()));
+            vmovl_s16(vget_low_s16(vmovl_s8(bytes)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> Self::V {
+        unsafe {
+            let bits = vcreate_u16(p.cast::<u64>().read_unaligned());
+            super::widen_halves::<Self>(vreinterpretq_s32_u32(vmovl_u16(bits)))
+        }
+    }
 }

@@ -135,4 +135,13 @@ unsafe impl Simd for Scalar {
     unsafe fn to_float(a: Self::I) -> Self::V {
         a.map(|x| x as f32)
     }
+    #[inline(always)]
+    unsafe fn load_bytes(p: *const u8) -> Self::I {
+        unsafe { p.cast::<[i8; 4]>().read() }.map(i32::from)
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> Self::V {
+        let bits = unsafe { p.cast::<[u16; 4]>().read_unaligned() };
+        unsafe { super::widen_halves::<Self>(bits.map(i32::from)) }
+    }
 }

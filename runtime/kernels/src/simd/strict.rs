@@ -48,6 +48,8 @@ unsafe impl<S: Simd> Simd for Strict<S> {
         fn iand(a: S::I, b: S::I) -> S::I;
         fn ior(a: S::I, b: S::I) -> S::I;
         fn to_float(a: S::I) -> S::V;
+        fn load_bytes(p: *const u8) -> S::I;
+        fn load_halves(p: *const u16) -> S::V;
     }
 
     #[inline(always)]

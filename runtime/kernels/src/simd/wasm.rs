@@ -141,4 +141,12 @@ unsafe impl Simd for Wasm {
     unsafe fn to_float(a: Self::I) -> Self::V {
         f32x4_convert_i32x4(a)
     }
+    #[inline(always)]
+    unsafe fn load_bytes(p: *const u8) -> Self::I {
+        unsafe { i32x4_extend_low_i16x8(i16x8_extend_low_i8x16(v128_load32_zero(p.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> Self::V {
+        unsafe { super::widen_halves::<Self>(u32x4_load_extend_u16x4(p)) }
+    }
 }

@@ -1,7 +1,9 @@
 //! Convolutions and pooling.
 
 use crate::support::{Numbers, compare};
-use pannier_kernels::{Activation, ConvShape, Kernels, LerpAxis, Operand, PoolKind, Step, View, ViewMut};
+use pannier_kernels::{
+    Activation, ConvShape, Kernels, LerpAxis, Operand, PackedWeights, PoolKind, Step, View, ViewMut,
+};
 use proptest::prelude::*;
 
 /// One output element of a naive convolution: `(image, y, x, channel)`.
@@ -79,8 +81,10 @@ fn check(s: &ConvShape, seed: u64) {
         let middle = conv.rows() / 2;
         let (upper, lower) =
             ViewMut::dense(&mut out, s.out_pixels(), s.out_channels).unwrap().split_rows(middle * s.output()[1]);
-        conv.run_rows(0..middle, input, &packed, upper, &steps(&residual), &mut scratch).unwrap();
-        conv.run_rows(middle..conv.rows(), input, &packed, lower, &steps(&residual), &mut scratch).unwrap();
+        for (rows, part) in [(0..middle, upper), (middle..conv.rows(), lower)] {
+            let packed = PackedWeights::Floats(&packed);
+            conv.run_part(rows, None, input, packed, part, &steps(&residual), &mut scratch).unwrap();
+        }
         let mut whole = vec![f32::NAN; out.len()];
         let target = ViewMut::dense(&mut whole, s.out_pixels(), s.out_channels).unwrap();
         conv.run(input, &packed, target, &steps(&residual), &mut scratch).unwrap();

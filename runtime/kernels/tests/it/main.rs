@@ -7,4 +7,5 @@ mod math;
 mod matmul;
 mod packing;
 mod rows;
+mod stored;
 mod support;

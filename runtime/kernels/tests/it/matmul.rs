@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use crate::support::{Numbers, compare, every_kernels};
-use pannier_kernels::{Activation, KernelError, Kernels, Operand, Step, View, ViewMut};
+use pannier_kernels::{Activation, KernelError, Kernels, Operand, PackedWeights, Step, View, ViewMut};
 use proptest::prelude::*;
 
 struct Case {
@@ -105,8 +105,9 @@ fn sharing_by_rows_and_panels_changes_no_bit() {
         let at = product.columns(0..middle).end;
         for (c, a) in [(upper, a.sub_rows(0, 10)), (lower, a.sub_rows(10, m))] {
             let (left, right) = c.split_cols(at);
-            product.run_panels(0..middle, a, &packed, left, &steps).unwrap();
-            product.run_panels(middle..product.panels(), a, &packed, right, &steps).unwrap();
+            let (rows, packed) = (0..a.rows(), PackedWeights::Floats(&packed));
+            product.run_part(rows.clone(), 0..middle, a, packed, left, &steps, &mut []).unwrap();
+            product.run_part(rows, middle..product.panels(), a, packed, right, &steps, &mut []).unwrap();
         }
         assert_eq!(whole, parts, "{kernels:?}");
     }
