@@ -71,6 +71,41 @@ fn what_a_record_says_of_a_weight_is_what_engines_decode() {
 }
 
 #[test]
+fn memory_that_is_stated_is_what_the_engine_holds() {
+    // 64 rows, pixels or steps, and one: as many as layers read weights as they are stored for.
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &dims(&[1, 64, 8, 8]));
+    let weight = |builder: &mut ProgramBuilder, shape: &[usize]| {
+        let len = shape.iter().product();
+        builder.weight(&format!("w{len}"), &tensor(shape, &Noise(len as u64).normals(len)))
+    };
+    let w = weight(&mut builder, &[128, 64, 1, 1]);
+    let y = builder.node_attributes("Conv", &[x, w], &[("kernel_shape", Attribute::Ints(vec![1, 1]))]);
+    let shape = builder.weight("shape", &Tensor::from_slice([2], &[64_i64, 128]).unwrap());
+    let y = builder.node("Reshape", &[y, shape]);
+    let w = weight(&mut builder, &[128, 256]);
+    let y = builder.node("MatMul", &[y, w]);
+    let axes = builder.weight("axes", &Tensor::from_slice([1], &[0_i64]).unwrap());
+    let y = builder.node("ReduceMean", &[y, axes]);
+    let w = weight(&mut builder, &[320, 256]);
+    let y = builder.node_attributes("Gemm", &[y, w], &[("transB", Attribute::Int(1))]);
+    builder.output("y", y);
+    let cases = vec![vec![tensor(&[1, 64, 8, 8], &Noise(7).normals(64 * 64))]];
+    let subject = Subject { program: builder.build(), cases };
+    let floats = crate::quantize::loaded_bytes(&subject.program);
+    for (scheme, share) in [(LayerScheme::Fp16, 0.52), (INT8, 0.28), (ASYMMETRIC, 0.28), (INT4, 0.18)] {
+        let program = subject.uniform(scheme).program;
+        let (stated, prepared) = (
+            crate::quantize::loaded_bytes(&program),
+            Executor::new().compile(&program, &RunBudget::default()).unwrap(),
+        );
+        let held = pannier_engine::Prepared::memory(&prepared).weight_bytes;
+        assert!(stated as f64 <= share * floats as f64, "{scheme:?}: {stated} bytes of {floats}");
+        assert!(held.abs_diff(stated) * 20 < stated, "{scheme:?}: {held} bytes are held, {stated} are stated");
+    }
+}
+
+#[test]
 fn layers_that_can_compute_with_integers_do() {
     for (kind, _, _) in KINDS {
         let subject = Subject::noise(kind);
