@@ -11,11 +11,6 @@ use pannier_kernels::{Blocks, KernelError, Numbers, Order, Storage, StoredPackin
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-/// Whether there is code for everything that can stay as it is stored. The WebAssembly module is downloaded: it has code for weights
-/// that are stored so, but not for integers that operators make numbers of, and keeps weights both as they are stored and packed where
-/// they are needed again for other shapes.
-pub(crate) const COMPLETE: bool = !cfg!(target_family = "wasm");
-
 /// What a code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Code {

@@ -3,7 +3,6 @@
 //! Plans for other shapes need the same weights again. Where a packed form can be turned back, it takes the stored one's
 //! place; so a program whose shapes change holds its weights once, however many plans are made.
 
-use crate::encoded::COMPLETE;
 use crate::fused::BytePacking;
 use crate::ir::{Constant, Ir};
 use crate::order::sorted;
@@ -43,6 +42,10 @@ pub(crate) struct PackedKey {
     pub(crate) bias: Option<Identity>,
 }
 
+/// Whether there is a way back from packed weights that stay as they are stored. The WebAssembly module is downloaded: it has no room for
+/// that, and keeps such weights in both orders where they are needed again for other shapes.
+const REVERSES_STORED: bool = !cfg!(target_family = "wasm");
+
 /// How weights were packed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
@@ -57,7 +60,7 @@ impl Form {
         match self {
             Form::Floats(packing) => packing.is_reversible(),
             Form::Bytes(_) => true,
-            Form::Stored(..) => COMPLETE,
+            Form::Stored(..) => REVERSES_STORED,
         }
     }
 
@@ -76,7 +79,7 @@ impl Form {
                 packing.unpack(floats(packed)?, floats_mut(stored.as_bytes_mut())?).map_err(|error| error.to_string())
             }
             Form::Bytes(packing) => packing.unpack(bytemuck::cast_slice(packed), stored.as_bytes_mut()),
-            Form::Stored(..) if !COMPLETE => Err("the packing is not reversible".into()),
+            Form::Stored(..) if !REVERSES_STORED => Err("the packing is not reversible".into()),
             Form::Stored(packing, order, _) => {
                 packing.unpack(packed, *order, stored.as_bytes_mut()).map_err(|error| error.to_string())
             }

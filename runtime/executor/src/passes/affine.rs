@@ -65,10 +65,10 @@ fn fold(ir: &mut Ir, context: &Context<'_>, node: &mut Node, uses: &mut [usize])
     let stored = ir.values[weights].constant.as_ref().filter(|constant| constant.span().is_some());
     let keep = context.weights.more_plans() && stored.is_some_and(|stored| stored.size_bytes() >= LARGE_BYTES);
     // Weights that are used as they are stored cannot be multiplied by anything.
-    let keep = match super::stored::of(ir, node) {
-        Some(_) => Keep::Always,
-        None if keep => Keep::Common,
-        None => Keep::Never,
+    let keep = match super::stored::may_change(ir, node) {
+        false => Keep::Always,
+        true if keep => Keep::Common,
+        true => Keep::Never,
     };
     let (mut scale, mut shift) = (vec![1.0f32; layout.channels], vec![0.0f32; layout.channels]);
     let mut folded = false;

@@ -35,6 +35,14 @@ pub(crate) struct Context<'a> {
     pub(crate) weights: &'a Weights,
 }
 
+impl Context<'_> {
+    /// Whether layers read the integers of `DequantizeLinear` and `MatMulNBits` as they are stored. The WebAssembly module is downloaded
+    /// and has no room for that, and answers that are to have the same bits everywhere have to be computed as they are there.
+    fn reads_operators_integers(&self) -> bool {
+        !cfg!(target_family = "wasm") && !self.kernels.is_deterministic()
+    }
+}
+
 /// A pass.
 pub(crate) type Pass = fn(&mut Ir, &Context<'_>) -> Result<(), Stop>;
 

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::rewrite::Rewrite;
-use crate::encoded::{self, Encoded};
+use crate::encoded::Encoded;
 use crate::fused::{Epilogue, Fused, MatMul, Weights};
 use crate::ir::{Constant, Id, Node};
 use crate::shape;
@@ -11,7 +11,10 @@ use pannier_graph::Attribute;
 
 /// Our own form of the node; `None` where there is no kernel for it.
 pub(super) fn lower(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: &Node) -> Option<(Fused, Vec<Option<Id>>)> {
-    let standard = node.standard().filter(|standard| encoded::COMPLETE && standard.op == "MatMulNBits")?;
+    if !context.reads_operators_integers() {
+        return None;
+    }
+    let standard = node.standard().filter(|standard| standard.op == "MatMulNBits")?;
     let size = |name: &str| match standard.attribute(name) {
         Some(Attribute::Int(size)) => usize::try_from(*size).ok(),
         _ => None,

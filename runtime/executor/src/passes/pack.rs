@@ -4,7 +4,7 @@
 //! still reads it so.
 
 use super::Context;
-use super::stored;
+use super::stored::Layer;
 use crate::fused::{Fused, Quantized, Weights};
 use crate::import::Stop;
 use crate::ir::{Constant, Id, Ir, Node, Op};
@@ -41,8 +41,9 @@ fn pack(ir: &mut Ir, context: &Context<'_>, readers: &mut Readers, node: &mut No
     let packings = match fused {
         Fused::Conv(conv) if !conv.packed => {
             conv.packed = true;
-            conv.storage = weights.and_then(|weights| stored::of_conv(ir, weights, &conv.conv));
-            [Some((conv.conv.packing(), conv.storage)), None]
+            let packing = Layer::conv(&conv.conv).packing(ir, weights);
+            conv.storage = packing.1;
+            [Some(packing), None]
         }
         Fused::ConvTranspose(conv) if !conv.packed => {
             conv.packed = true;
@@ -50,21 +51,18 @@ fn pack(ir: &mut Ir, context: &Context<'_>, readers: &mut Readers, node: &mut No
         }
         Fused::MatMul(matmul) => {
             let Weights::Constant { transposed } = matmul.weights else { return Ok(()) };
-            let packing = matmul.product.packing(transposed);
-            let storage = weights.and_then(|weights| {
-                stored::of_matmul(ir, weights, &matmul.product, matmul.batch * matmul.rows, transposed)
-            });
-            matmul.weights = Weights::Packed(storage);
-            [Some((packing, storage)), None]
+            let rows = matmul.batch * matmul.rows;
+            let packing = Layer::matmul(&matmul.product, rows, transposed).packing(ir, weights);
+            matmul.weights = Weights::Packed(packing.1);
+            [Some(packing), None]
         }
         Fused::Lstm(lstm) if !lstm.packed => {
             lstm.packed = true;
             let recurrent = node.inputs.get(3).copied().flatten();
-            let storage = |weights: Option<Id>, product, rows| stored::of_matmul(ir, weights?, product, rows, true);
-            let all = lstm.steps * lstm.batch;
-            lstm.storage = [storage(weights, &lstm.input, all), storage(recurrent, &lstm.hidden, lstm.batch)];
-            let [input, hidden] = lstm.storage;
-            [Some((lstm.input.packing(true), input)), Some((lstm.hidden.packing(true), hidden))]
+            let input = Layer::matmul(&lstm.input, lstm.steps * lstm.batch, true).packing(ir, weights);
+            let hidden = Layer::matmul(&lstm.hidden, lstm.batch, true).packing(ir, recurrent);
+            lstm.storage = [input.1, hidden.1];
+            [Some(input), Some(hidden)]
         }
         _ => return Ok(()),
     };

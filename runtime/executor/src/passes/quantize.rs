@@ -8,7 +8,7 @@
 use super::Context;
 use super::quantize_rows;
 use super::rewrite::Rewrite;
-use crate::encoded::{self, Encoded};
+use crate::encoded::Encoded;
 use crate::fused::{
     DynamicQuantize, Epilogue, Fused, Quant, Quantized, QuantizedChain, QuantizedKernel, QuantizedWeights, Source,
 };
@@ -208,9 +208,6 @@ fn is_layer(ir: &Ir, node: &Node) -> bool {
 
 /// Constant numbers of constant integers, which stay as they are stored.
 fn encoded(ir: &Ir, node: &Node) -> Option<Encoded> {
-    if !encoded::COMPLETE {
-        return None;
-    }
     let (q, scale) = (&ir.values[node.input(0)?], &ir.values[node.input(1)?]);
     let zeros = match node.input(2) {
         Some(id) => ir.values[id].view()?.bytes,
@@ -238,7 +235,8 @@ fn dequantize_now(rewrite: &mut Rewrite<'_>, context: &Context<'_>, node: Node) 
         rewrite.emit(node);
         return Ok(());
     };
-    if let Some(encoded) = encoded(rewrite.ir, &node) {
+    let encoded = context.reads_operators_integers().then(|| encoded(rewrite.ir, &node)).flatten();
+    if let Some(encoded) = encoded {
         rewrite.ir.values[output].constant = Some(Constant::encoded(encoded));
         return Ok(());
     }

@@ -1,8 +1,9 @@
 //! Which layers read constant weights as they are stored.
 
-use crate::fused::{Fused, Weights};
+use crate::fused::{Fused, MatMul, Weights};
 use crate::ir::{Id, Ir, Node, Op};
-use pannier_kernels::{Conv, MatMul, Packing, Storage};
+use pannier_kernels as kernels;
+use pannier_kernels::{Packing, Storage};
 
 /// Fewest rows of A for which codes are read instead of numbers, beside a single one.
 ///
@@ -13,49 +14,59 @@ use pannier_kernels::{Conv, MatMul, Packing, Storage};
 const ROWS_OF_INTEGERS: usize = 32;
 const ROWS_OF_HALVES: usize = 48;
 
-/// How a layer whose weights are not packed yet will read them; `None` if it reads numbers.
-pub(super) fn of(ir: &Ir, node: &Node) -> Option<Storage> {
-    let Op::Fused(fused) = &node.op else { return None };
-    let weights = node.input(1)?;
-    match fused {
-        Fused::MatMul(product) => match product.weights {
-            Weights::Constant { transposed } => {
-                of_matmul(ir, weights, &product.product, product.batch * product.rows, transposed)
-            }
-            _ => None,
-        },
-        Fused::Conv(conv) if !conv.packed => of_conv(ir, weights, &conv.conv),
+/// Whether there are kernels that multiply a single row with codes. WebAssembly widens such weights when they are prepared.
+const SINGLE_ROWS: bool = !cfg!(target_family = "wasm");
+
+/// Whether the weights of a layer, which are not packed yet, are numbers that may be changed. It is the same on every target, and so are
+/// the bits of what is computed.
+pub(super) fn may_change(ir: &Ir, node: &Node) -> bool {
+    let (Op::Fused(fused), Some(weights)) = (&node.op, node.input(1)) else { return true };
+    let stored = match fused {
+        Fused::MatMul(MatMul { product, weights: Weights::Constant { transposed }, batch, rows, .. }) => {
+            Layer::matmul(product, batch * rows, *transposed).storage(ir, weights, true)
+        }
+        Fused::Conv(conv) if !conv.packed => Layer::conv(&conv.conv).storage(ir, weights, true),
         _ => None,
-    }
-}
-
-/// Of a product of so many rows with a constant matrix, given as its transpose or not.
-pub(super) fn of_matmul(ir: &Ir, weights: Id, product: &MatMul, rows: usize, transposed: bool) -> Option<Storage> {
-    of_panels(ir, weights, [rows, product.k(), product.n()], transposed, &product.packing(transposed))
-}
-
-/// Of a convolution.
-pub(super) fn of_conv(ir: &Ir, weights: Id, conv: &Conv) -> Option<Storage> {
-    let shape = conv.shape();
-    let k = ir.values[weights].len().checked_div(shape.out_channels)?;
-    of_panels(ir, weights, [shape.out_pixels(), k, shape.out_channels], true, &conv.packing())
-}
-
-fn of_panels(
-    ir: &Ir,
-    weights: Id,
-    [rows, k, channels]: [usize; 3],
-    by_channel: bool,
-    packing: &Packing,
-) -> Option<Storage> {
-    let encoded = ir.values[weights].constant.as_ref()?.as_encoded()?;
-    let storage = encoded.storage(k, channels, by_channel)?;
-    let fewest = match storage {
-        Storage::Half => ROWS_OF_HALVES,
-        Storage::Int8(_) | Storage::Int4(_) => ROWS_OF_INTEGERS,
     };
-    // WebAssembly widens panels for a single row as well.
-    let single = rows == 1 && !cfg!(target_family = "wasm");
-    let worth = single || rows >= fewest || encoded.is_never_widened();
-    packing.stored(storage).filter(|_| worth).map(|packing| packing.storage())
+    stored.is_none()
+}
+
+/// What decides how a layer reads its weights.
+pub(super) struct Layer {
+    packing: Packing,
+    /// Rows that the weights are multiplied with, and of the weights.
+    rows: usize,
+    k: usize,
+    channels: usize,
+    by_channel: bool,
+}
+
+impl Layer {
+    /// A product of so many rows with a constant matrix, given as its transpose or not.
+    pub(super) fn matmul(product: &kernels::MatMul, rows: usize, transposed: bool) -> Layer {
+        let (packing, k, channels) = (product.packing(transposed), product.k(), product.n());
+        Layer { packing, rows, k, channels, by_channel: transposed }
+    }
+
+    pub(super) fn conv(conv: &kernels::Conv) -> Layer {
+        let (shape, packing) = (conv.shape(), conv.packing());
+        let k = shape.in_channels / shape.groups.max(1) * shape.kernel[0] * shape.kernel[1];
+        Layer { packing, rows: shape.out_pixels(), k, channels: shape.out_channels, by_channel: true }
+    }
+
+    /// The packing of these weights, and how they stay as they are stored; `None` if the layer reads numbers.
+    pub(super) fn packing(&self, ir: &Ir, weights: Option<Id>) -> (Packing, Option<Storage>) {
+        (self.packing, weights.and_then(|weights| self.storage(ir, weights, SINGLE_ROWS)))
+    }
+
+    fn storage(&self, ir: &Ir, weights: Id, single_rows: bool) -> Option<Storage> {
+        let encoded = ir.values[weights].constant.as_ref()?.as_encoded()?;
+        let storage = encoded.storage(self.k, self.channels, self.by_channel)?;
+        let fewest = match storage {
+            Storage::Half => ROWS_OF_HALVES,
+            Storage::Int8(_) | Storage::Int4(_) => ROWS_OF_INTEGERS,
+        };
+        let worth = self.rows == 1 && single_rows || self.rows >= fewest || encoded.is_never_widened();
+        self.packing.stored(storage).filter(|_| worth).map(|_| storage)
+    }
 }
