@@ -40,17 +40,28 @@ pub unsafe fn byte_pointwise<D: Dot>(p: &BytePointwise<'_>) {
         if D::SMALL || !steps.iter().all(in_registers) {
             return tiles::<D>(p);
         }
-        let wide = WIDE * D::S::LANES;
-        for row in 0..rows {
+        let lanes = D::S::LANES;
+        let mut row = 0;
+        while row < rows {
+            let height = if row + WIDE <= rows { WIDE } else { 1 };
             let mut col = 0;
-            while col + wide <= cols {
-                block::<D, WIDE>(p, row, col, D::S::LANES);
-                col += wide;
+            while col + WIDE * lanes <= cols {
+                for row in row..row + height {
+                    block::<D, WIDE>(p, [row, col], [0, lanes], lanes);
+                }
+                col += WIDE * lanes;
             }
+            // What is left of a row is too short, so that of some rows is taken together.
             while col < cols {
-                block::<D, 1>(p, row, col, (cols - col).min(D::S::LANES));
-                col += D::S::LANES;
+                let n = (cols - col).min(lanes);
+                if height == WIDE {
+                    block::<D, WIDE>(p, [row, col], [1, 0], n);
+                } else {
+                    block::<D, 1>(p, [row, col], [1, 0], n);
+                }
+                col += lanes;
             }
+            row += height;
         }
     }
 }
@@ -67,22 +78,22 @@ fn in_registers(step: &Step<'_>) -> bool {
     }
 }
 
-/// `N` vectors from a row and a column on; `n` lanes of the last.
+/// `N` vectors from a row and a column on, with so many rows and columns from one to the next; `n` lanes of each.
 #[inline(always)]
-unsafe fn block<D: Dot, const N: usize>(p: &BytePointwise<'_>, row: usize, col: usize, n: usize) {
+unsafe fn block<D: Dot, const N: usize>(p: &BytePointwise<'_>, [row, col]: [usize; 2], step: [usize; 2], n: usize) {
     let target = &p.store.target;
     // SAFETY: the elements are inside of the matrices; operands were checked.
     unsafe {
-        let at = row * target.cols + col;
+        let at = |v: usize| (row + v * step[0]) * target.cols + col + v * step[1];
         let mut x = [D::S::zero(); N];
         for (v, x) in x.iter_mut().enumerate() {
-            *x = load::<D>(p.src, at + v * D::S::LANES, n);
+            *x = load::<D>(p.src, at(v), n);
         }
-        for step in target.steps {
-            apply::<D::S, N>(step, &mut x, target.row + row, target.col + col, n);
+        for each in target.steps {
+            apply::<D::S, N>(each, &mut x, [target.row + row, target.col + col], step, n);
         }
         for (v, x) in x.into_iter().enumerate() {
-            save::<D>(p, at + v * D::S::LANES, x, n);
+            save::<D>(p, at(v), x, n);
         }
     }
 }
@@ -117,23 +128,26 @@ unsafe fn save<D: Dot>(p: &BytePointwise<'_>, at: usize, x: Floats<D>, n: usize)
 }
 
 #[inline(always)]
-unsafe fn apply<S: Simd, const N: usize>(step: &Step<'_>, x: &mut [S::V; N], row: usize, col: usize, n: usize) {
+unsafe fn apply<S: Simd, const N: usize>(
+    step: &Step<'_>,
+    x: &mut [S::V; N],
+    [row, col]: [usize; 2],
+    [down, right]: [usize; 2],
+    n: usize,
+) {
     // SAFETY: arithmetic, and operands that cover the whole matrix.
     unsafe {
         let mut y = [S::zero(); N];
         if let Some(operand) = step.operand() {
-            let from = match operand {
-                Operand::Cols(values) => Ok(values.as_ptr().add(col)),
-                Operand::Full(view) => Ok(view.ptr().add(row * view.stride() + col)),
-                Operand::Rows(values) => Err(*values.as_ptr().add(row)),
-                Operand::Scalar(value) => Err(*value),
-                // The driver refuses it.
-                Operand::Destination => Err(0.0),
-            };
             for (v, y) in y.iter_mut().enumerate() {
-                *y = match from {
-                    Ok(from) => S::load_part(from.add(v * S::LANES), n),
-                    Err(value) => S::splat(value),
+                let (row, col) = (row + v * down, col + v * right);
+                *y = match operand {
+                    Operand::Cols(values) => S::load_part(values.as_ptr().add(col), n),
+                    Operand::Full(view) => S::load_part(view.ptr().add(row * view.stride() + col), n),
+                    Operand::Rows(values) => S::splat(*values.as_ptr().add(row)),
+                    Operand::Scalar(value) => S::splat(*value),
+                    // The driver refuses it.
+                    Operand::Destination => S::zero(),
                 };
             }
         }

@@ -299,6 +299,12 @@ fn convolutions_of_usual_shapes_are_exact() {
         five,
         ConvShape { stride: [2, 2], ..five },
         ConvShape { input: [2, 1], ..five },
+        // Rows of output that share lines, of images that end within a group of those, and windows that are outside altogether.
+        ConvShape { input: [2, 40], batch: 2, ..five },
+        ConvShape { input: [3, 40], stride: [2, 1], ..five },
+        ConvShape { input: [13, 9], stride: [3, 1], ..five },
+        ConvShape { input: [6, 9], padding: [7, 1, 4, 1], ..depthwise },
+        ConvShape { input: [10, 9], kernel: [1, 5], padding: [3, 2, 3, 2], ..depthwise },
         ConvShape { out_channels: 80, ..depthwise },
         ConvShape { kernel: [17, 17], padding: [8; 4], ..depthwise },
         // Lines outside of the image, and none inside.
