@@ -54,6 +54,7 @@ impl Kernels {
         let [height, width] = shape.kernel;
         let [inputs, outputs] = shape.group();
         if shape.groups > 1 && shape.group() == [1, 1] {
+            depthwise::check(shape)?;
             return Ok(Method::Depthwise);
         }
         let panels = |pieces| {

@@ -2,6 +2,8 @@
 
 use super::{ByteConv, ByteOutput, ByteView, ByteWeights};
 use crate::byte_table::ByteTable;
+use crate::conv::ConvShape;
+use crate::error::{KernelError, product};
 use crate::kernel::byte_depthwise::{ByteDepthwise, Lines, MAX_LANES};
 use crate::kernel::bytes::{HEADER, Store};
 use crate::kernel::pointwise::Target;
@@ -24,6 +26,14 @@ fn variant_len(conv: &ByteConv) -> usize {
 /// Integers of a vector of channels: the header, and the weights of each group.
 fn vector_len(conv: &ByteConv) -> usize {
     HEADER * conv.kernels.bytes.lanes + variants(conv) * (variant_len(conv) / 4)
+}
+
+/// Checks that [`packed_len`] fits.
+pub(super) fn check(shape: &ConvShape) -> Result<(), KernelError> {
+    let [height, width] = shape.kernel;
+    // Of the largest vectors and groups that there are.
+    let (lines, line) = (HEADER + height + 3, 4 + 4 * width);
+    product("packed weights", &[lines, line, shape.out_channels.saturating_add(MAX_LANES)]).map(|_| ())
 }
 
 pub(super) fn packed_len(conv: &ByteConv) -> usize {

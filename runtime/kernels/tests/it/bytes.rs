@@ -512,4 +512,6 @@ fn byte_calls_that_do_not_fit_are_errors() {
     assert!(product.run(a, &packed, bytes, &steps, &mut scratch).is_err());
     assert!(product.run(a, &packed, ByteOutput::Floats(&mut [0.0; 6]), &[], &mut []).is_err());
     assert!(kernels.byte_matmul(usize::MAX, 2).is_err());
+    let huge = ConvShape { groups: 2, ..ConvShape::new([1, 1], 2, 2, [1 << 28, 1 << 28]) };
+    assert_eq!(kernels.byte_conv(huge).err(), Some(KernelError::Overflow { what: "packed weights" }));
 }
