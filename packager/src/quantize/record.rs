@@ -264,6 +264,58 @@ mod tests {
         assert!(Record::decode(&long).is_err());
     }
 
+    /// What must hold for any bytes: they are refused with a code, or they are the only encoding of what was read, which is no
+    /// longer than they are.
+    fn check_any(bytes: &[u8]) -> bool {
+        match Record::decode(bytes) {
+            Ok(record) => {
+                assert_eq!(record.encode(), bytes, "a record with two encodings");
+                let lists = [&record.layers.len(), &record.tensors.len(), &record.steps.len(), &record.times.len()];
+                assert!(lists.into_iter().all(|len| *len <= bytes.len()), "{lists:?} of {} bytes", bytes.len());
+                true
+            }
+            Err(error) => {
+                assert!([Code::Corrupt, Code::UnsupportedVersion].contains(&error.code()), "{error}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_the_only_encoding() {
+        let original = record().encode();
+        let mut state = 1_u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below.max(1)
+        };
+        // Lengths as long as they can be said to be, and longer than needed.
+        let numbers: [&[u8]; 4] = [&[0xff, 0xff, 0xff, 0xff, 0x0f], &[0x80, 0], &[0xff; 10], &[0x7f]];
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let mut bytes = original.clone();
+            for _ in 0..=next(3) {
+                let at = next(bytes.len());
+                let end = (at + next(12)).min(bytes.len());
+                match next(5) {
+                    0 => bytes[at] ^= 1 << next(8),
+                    1 => bytes[at] = next(256) as u8,
+                    2 => drop(bytes.drain(at..end)),
+                    3 => bytes.extend_from_within(at..end),
+                    _ => drop(bytes.splice(at..at, numbers[next(4)].iter().copied())),
+                }
+                if bytes.is_empty() {
+                    bytes.push(1);
+                }
+            }
+            accepted += usize::from(check_any(&bytes));
+            let noise: Vec<u8> =
+                (0..next(64)).map(|index| if index < 2 { (index == 0).into() } else { next(256) as u8 }).collect();
+            check_any(&noise);
+        }
+        assert!(accepted > 1000, "most damage is refused for its lengths, which says nothing: {accepted}");
+    }
+
     #[test]
     fn what_the_encoding_cannot_express_is_checked() {
         type Damage = fn(&mut Record);
