@@ -1,10 +1,13 @@
 //! The largest noise whose loss is well within the budget, and the fewest bytes for it.
 
 use super::allocate::{Grain, Sensitivity, allocate};
-use super::{Found, KindTime, SHARE_OF_BUDGET, Search, Tried, ladder, latency, sensitivity, steering_loss};
+use super::{
+    Found, KindTime, SHARE_OF_BUDGET, Search, Tried, fixed, ladder, latency, sensitivity, size, steering_loss,
+};
 use crate::error::Error;
 use crate::quantize::prove::BudgetError;
-use crate::quantize::settings::Objective;
+use crate::quantize::run::elements_min;
+use crate::quantize::settings::{Objective, Scheme};
 use crate::quantize::{Activations, Layer, LayerScheme, Recipe, Stage};
 
 /// The noisiest that is tried, in decibels of signal to noise: below, answers have little to do with the original's.
@@ -18,6 +21,8 @@ const TIGHTEN_DB: f64 = 3.0;
 /// Most that the noise is lowered for what is seldom and was not seen among few cases: the gate, which looks again after a
 /// failure, does the rest.
 const CAUTION_DB: f64 = 3.0;
+/// What one might have asked for in place of a search for the smallest.
+const PLAIN: [Scheme; 3] = [Scheme::Fp16, Scheme::Q8, Scheme::Q4];
 /// Why nothing is quantized where only time counts.
 const NOT_FASTER: &str = "no layer is faster with integers on this machine";
 
@@ -65,8 +70,39 @@ pub(super) fn search(search: &mut Search<'_>) -> Result<Found, Error> {
         // With so few cases, one of them may change at this noise and at no coarser one.
         cautious = Some(decibels + TIGHTEN_DB).filter(|decibels| *decibels < f64::from(MOST_DB));
     }
+    if search.settings.objective == Objective::Size {
+        found = smallest(search, found, &base)?;
+    }
     (search.progress)(Stage::Search, total, total);
     confirmed(search, &mut known, found)
+}
+
+/// The plain scheme that is smaller and loses little enough, if there is one: it may be luck on few cases, but the gate that it has to
+/// pass is the same. Layers that are too small for it stay as they were found. Each scheme that is smaller costs a run of the tuning set.
+fn smallest(search: &mut Search<'_>, mut found: Found, base: &Recipe) -> Result<Found, Error> {
+    let mut least = size::stored_bytes(&found.applied.program);
+    // Behind a gate that it missed, what was found first is next.
+    let target_db = found.target_db.map(|decibels| decibels - TIGHTEN_DB);
+    let first = found.recipe.layers.clone();
+    for scheme in PLAIN {
+        let mut recipe = Recipe { layers: fixed::recipe(search, scheme).layers, ..base.clone() };
+        for ((chosen, first), layer) in recipe.layers.iter_mut().zip(&first).zip(search.layers) {
+            if layer.elements < elements_min(scheme) {
+                *chosen = *first;
+            }
+        }
+        let bytes = size::stored_bytes(&search.apply(&recipe)?.program);
+        if bytes >= least {
+            continue;
+        }
+        let tried = search.try_out(format!("{scheme} in all layers"), recipe)?;
+        if search.is_within(&tried.score) {
+            least = bytes;
+            let (recipe, applied) = (tried.recipe, tried.applied);
+            found = Found { recipe, applied, target_db, ..found };
+        }
+    }
+    Ok(found)
 }
 
 /// The recipe if it is faster as a whole than the original, where time counts. If not, the half of the integer layers with the

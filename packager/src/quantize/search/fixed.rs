@@ -14,8 +14,8 @@ const BLOCK: u32 = 32;
 /// # Errors
 /// As [`Search::run`].
 pub(super) fn search(search: &mut Search<'_>) -> Result<Found, Error> {
-    let whole = ladder::climb(search, recipe(search))?;
     let scheme = search.settings.scheme;
+    let whole = ladder::climb(search, recipe(search, scheme))?;
     let tried = search.try_out(format!("{scheme} in all layers"), whole.clone())?;
     if search.is_within(&tried.score) {
         return Ok(found(tried, None));
@@ -56,13 +56,13 @@ fn found(tried: Tried, sensitivities: Option<Vec<Option<super::Sensitivity>>>) -
 }
 
 /// The same scheme for every layer that may be quantized.
-fn recipe(search: &Search<'_>) -> Recipe {
+pub(super) fn recipe(search: &Search<'_>, scheme: Scheme) -> Recipe {
     let levels = search.settings.processor.map_or(127, |processor| processor.levels());
     let int8 = |activations| LayerScheme::Int8 { activations, levels, symmetric: true };
     let mut recipe = Recipe::uniform(search.layers.len(), LayerScheme::Float);
     recipe.prune = search.settings.prune;
     for (index, layer) in search.layers.iter().enumerate().filter(|(index, _)| search.eligible[*index]) {
-        recipe.layers[index] = match search.settings.scheme {
+        recipe.layers[index] = match scheme {
             Scheme::Fp16 => LayerScheme::Fp16,
             Scheme::Q4 => LayerScheme::Int4 { block: BLOCK, symmetric: true },
             Scheme::Q8Dynamic if layer.integer => int8(Activations::Dynamic),

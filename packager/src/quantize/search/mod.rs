@@ -7,8 +7,9 @@
 //! 2. `ladder`: what helps all layers (range estimators, adaptive rounding, bias correction, scaling channels between layers) is
 //!    kept where it lowers the noise.
 //! 3. `allocate`: for a given noise, how finely each layer is quantized; closed form.
-//! 4. `auto`: halving finds the largest noise whose loss is well within the budget. `fixed` keeps the scheme that was asked for
-//!    and takes back the layers that cost most, as few as will do.
+//! 4. `auto`: halving finds the largest noise whose loss is well within the budget; a plain scheme that is smaller still is taken
+//!    if its loss is within it, too. `fixed` keeps the scheme that was asked for and takes back the layers that cost most, as few
+//!    as will do.
 //!
 //! Every recipe that was tried on all of the tuning set is a `Step`: together they are the front of size against accuracy
 //! that the search saw.

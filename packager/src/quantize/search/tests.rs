@@ -142,6 +142,41 @@ fn coarser_steps_take_fewer_bytes_and_keep_a_larger_budget() {
     assert!(bytes(0.05) < bytes(0.002));
 }
 
+/// A product whose columns each begin with a weight that is large and multiplied with zero: it takes the digits of the whole column, and of
+/// blocks that it is not in, none. Behind a product that makes that zero, and others.
+fn with_a_block_that_breaks() -> Program {
+    const INNER: usize = 128;
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[Dim::Fixed(1), Dim::Fixed(WIDTH as u64)]);
+    let mut before = numbers(5, WIDTH * INNER);
+    before.iter_mut().step_by(INNER).for_each(|weight| *weight = 0.0);
+    let before = builder.weight("before", &Tensor::from_slice([WIDTH, INNER], &before).unwrap());
+    let mut after = numbers(6, INNER * WIDTH);
+    after[..32 * WIDTH].fill(0.0);
+    after[..WIDTH].fill(1e4);
+    let after = builder.weight("after", &Tensor::from_slice([INNER, WIDTH], &after).unwrap());
+    let y = builder.node("MatMul", &[x, before]);
+    let y = builder.node("MatMul", &[y, after]);
+    builder.output("y", y);
+    builder.build()
+}
+
+#[test]
+fn a_plain_scheme_that_is_smaller_and_good_enough_is_taken() {
+    let program = with_a_block_that_breaks();
+    let weights = |scheme, max_loss| {
+        let made = run_on(&program, &settings(scheme, max_loss), &sets()).unwrap();
+        let bytes: u64 = made.record.tensors.iter().map(|tensor| tensor.bytes_after).sum();
+        (made.record.recipe.layers, bytes)
+    };
+    let (plain, plain_bytes) = weights(Scheme::Q4, 0.2);
+    let (layers, bytes) = weights(Scheme::Auto, 0.2);
+    assert_eq!((layers, bytes), (plain, plain_bytes));
+    // Where 4 bits are too few, it is what the search finds.
+    let (layers, _) = weights(Scheme::Auto, 0.001);
+    assert!(!layers.iter().any(|scheme| matches!(scheme, LayerScheme::Int4 { .. })), "{layers:?}");
+}
+
 #[test]
 fn a_budget_that_cannot_be_kept_names_the_layer() {
     let mut impossible = settings(Scheme::Q8, 0.0);
