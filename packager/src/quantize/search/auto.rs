@@ -2,7 +2,7 @@
 
 use super::allocate::{Grain, Sensitivity, allocate};
 use super::{
-    Found, KindTime, SHARE_OF_BUDGET, Search, Tried, fixed, ladder, latency, sensitivity, size, steering_loss,
+    Found, Integers, KindTime, SHARE_OF_BUDGET, Search, Tried, fixed, ladder, latency, sensitivity, size, steering_loss,
 };
 use crate::error::Error;
 use crate::quantize::prove::BudgetError;
@@ -158,7 +158,7 @@ fn caution(search: &Search<'_>, sufficed: f64, flipped: Option<(u32, f64)>) -> O
 /// As [`Search::run`].
 pub(super) fn tighten(search: &mut Search<'_>, missed: &Found) -> Result<Option<Found>, Error> {
     let (Some(sensitivities), Some(decibels)) = (&missed.sensitivities, missed.target_db) else { return Ok(None) };
-    let known = Known { sensitivities: sensitivities.clone(), integers: missed.integers.clone(), shares: Vec::new() };
+    let known = Known { sensitivities: sensitivities.clone(), integers: missed.integers.clone() };
     let decibels = decibels + TIGHTEN_DB;
     let tried = attempt(search, &known, decibels, &missed.recipe)?;
     Ok(is_quantized(&tried.recipe).then(|| found(tried, &known, decibels)))
@@ -168,26 +168,23 @@ pub(super) fn tighten(search: &mut Search<'_>, missed: &Found) -> Result<Option<
 struct Known {
     /// Noise of weights; `None` for a layer that is not to be quantized.
     sensitivities: Vec<Option<Sensitivity>>,
-    /// Noise of 8-bit activations; `None` for a layer that is no faster with integers.
-    integers: Vec<Option<f64>>,
-    /// Of such a layer, the time of a run with all of its kind as integers, as a share of the original's.
-    shares: Vec<f64>,
+    /// `None` for a layer that is no faster with integers.
+    integers: Vec<Option<Integers>>,
 }
 
 impl Known {
     fn measure(search: &mut Search<'_>) -> Result<Known, Error> {
         let sensitivities = sensitivity::measure(search)?;
-        let (mut integers, mut shares) = (vec![None; search.layers.len()], Vec::new());
+        let mut integers = vec![None; search.layers.len()];
         if search.settings.objective != Objective::Size {
             let (times, faster) = latency::measure(search)?;
             let noises = sensitivity::measure_activations(search, &sensitivities, Activations::Static)?;
-            for (slot, (noise, faster)) in integers.iter_mut().zip(noises.into_iter().zip(faster)) {
-                *slot = faster.then_some(noise);
+            for (index, layer) in search.layers.iter().enumerate().filter(|(index, _)| faster[*index]) {
+                integers[index] = Some(Integers { noise: noises[index], gain: gain(&times, layer) });
             }
-            shares = search.layers.iter().map(|layer| share(&times, layer)).collect();
             search.times = times;
         }
-        Ok(Known { sensitivities, integers, shares })
+        Ok(Known { sensitivities, integers })
     }
 
     fn has_integers(&self) -> bool {
@@ -196,34 +193,37 @@ impl Known {
 
     /// Leaves the half of the layers with integers in binary32 that gained least by them, rounded up.
     fn forget_half(&mut self) {
-        let share = |index: &usize| self.shares.get(*index).copied().unwrap_or(1.0);
+        let gain = |index: &usize| self.integers[*index].map_or(0.0, |integers| integers.gain);
         let mut order: Vec<usize> = (0..self.integers.len()).filter(|index| self.integers[*index].is_some()).collect();
-        order.sort_by(|a, b| share(b).total_cmp(&share(a)).then(a.cmp(b)));
+        order.sort_by(|a, b| gain(a).total_cmp(&gain(b)).then(a.cmp(b)));
         let count = order.len().div_ceil(2);
         order.into_iter().take(count).for_each(|index| self.integers[index] = None);
     }
-
-    /// The layers that compute with integers where activations may make so much noise in all, and what they make: those with the
-    /// least noise first, so that they are many.
-    fn integers_within(&self, noise: f64) -> (Vec<bool>, f64) {
-        let mut order: Vec<(usize, f64)> =
-            self.integers.iter().enumerate().filter_map(|(index, noise)| Some((index, (*noise)?))).collect();
-        order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        let (mut chosen, mut sum) = (vec![false; self.integers.len()], 0.0);
-        for (index, own) in order {
-            if sum + own <= noise {
-                sum += own;
-                chosen[index] = true;
-            }
-        }
-        (chosen, sum)
-    }
 }
 
-/// What the kind of a layer gained by integers.
-fn share(times: &[KindTime], layer: &Layer) -> f64 {
-    let time = times.iter().find(|time| time.op == layer.op && time.elements == layer.elements);
-    time.map_or(1.0, |time| time.integer_ns as f64 / time.float_ns.max(1) as f64)
+/// The layers that compute with integers where activations may make so much noise in all, and what they make: those first that
+/// make the least noise for the time that they save.
+fn integers_within(integers: &[Option<Integers>], noise: f64) -> (Vec<bool>, f64) {
+    let mut order: Vec<(usize, Integers)> =
+        integers.iter().enumerate().filter_map(|(index, integers)| Some((index, (*integers)?))).collect();
+    let price = |integers: &Integers| integers.noise / integers.gain;
+    order.sort_by(|a, b| price(&a.1).total_cmp(&price(&b.1)).then(a.0.cmp(&b.0)));
+    let (mut chosen, mut sum) = (vec![false; integers.len()], 0.0);
+    for (index, own) in order {
+        if sum + own.noise <= noise {
+            sum += own.noise;
+            chosen[index] = true;
+        }
+    }
+    (chosen, sum)
+}
+
+/// What each layer of a kind gained by integers, as a part of a run.
+fn gain(times: &[KindTime], layer: &Layer) -> f64 {
+    let Some(time) = times.iter().find(|time| time.op == layer.op && time.elements == layer.elements) else {
+        return 0.0;
+    };
+    (1.0 - time.integer_ns as f64 / time.float_ns.max(1) as f64) / time.layers.max(1) as f64
 }
 
 fn attempt(search: &mut Search<'_>, known: &Known, decibels: f64, base: &Recipe) -> Result<Tried, Error> {
@@ -234,7 +234,7 @@ fn attempt(search: &mut Search<'_>, known: &Known, decibels: f64, base: &Recipe)
 /// The fewest bytes for this noise, everything else as in `base`. Where time counts, activations may make half of it.
 fn recipe(search: &Search<'_>, known: &Known, decibels: f64, base: &Recipe) -> Recipe {
     let noise = 10f64.powf(-decibels / 10.0);
-    let (integers, made) = known.integers_within(noise / 2.0);
+    let (integers, made) = integers_within(&known.integers, noise / 2.0);
     let of_weights: Vec<Sensitivity> = known.sensitivities.iter().flatten().copied().collect();
     let mut grains = allocate(&of_weights, noise - made).into_iter();
     let most = search.settings.processor.map_or(127, |processor| processor.levels());
@@ -282,5 +282,38 @@ fn found(tried: Tried, known: &Known, decibels: f64) -> Found {
         sensitivities: Some(known.sensitivities.clone()),
         integers: known.integers.clone(),
         target_db: Some(decibels),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_goes_where_it_saves_most_time() {
+        let layer = |noise, gain| Some(Integers { noise, gain });
+        let layers = [layer(1.0, 0.01), layer(6.0, 0.3), None, layer(4.0, 0.1), layer(0.0, 0.02)];
+        let chosen = |noise| integers_within(&layers, noise);
+        assert_eq!(chosen(0.0), (vec![false, false, false, false, true], 0.0));
+        assert_eq!(chosen(5.0), (vec![true, false, false, true, true], 5.0));
+        assert_eq!(chosen(6.5), (vec![false, true, false, false, true], 6.0));
+        assert_eq!(chosen(11.0), (vec![true, true, false, true, true], 11.0));
+    }
+
+    #[test]
+    fn what_a_kind_gains_is_shared_by_its_layers() {
+        let time = KindTime { op: "Conv".into(), elements: 9, layers: 4, float_ns: 1000, integer_ns: 800 };
+        let layer = |elements| Layer {
+            node: 0,
+            name: String::new(),
+            op: "Conv".into(),
+            input: None,
+            weights: Vec::new(),
+            axis: 0,
+            elements,
+            integer: true,
+        };
+        assert!((gain(std::slice::from_ref(&time), &layer(9)) - 0.05).abs() < 1e-12);
+        assert_eq!(gain(&[time], &layer(8)), 0.0);
     }
 }

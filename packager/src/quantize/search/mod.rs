@@ -91,10 +91,19 @@ pub struct Found {
     pub applied: Applied,
     /// What is known of each layer, if it was measured.
     pub sensitivities: Option<Vec<Option<Sensitivity>>>,
-    /// Noise of 8-bit activations of the layers that may compute with integers.
-    pub integers: Vec<Option<f64>>,
+    /// What integers do to the layers that may compute with them.
+    pub integers: Vec<Option<Integers>>,
     /// The noise that was aimed at in decibels, where one was.
     pub target_db: Option<f64>,
+}
+
+/// What computing with integers does to a layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Integers {
+    /// Noise of its 8-bit activations at the outputs, as a part of their energy.
+    pub noise: f64,
+    /// Time that it saves, as a part of a run of the original.
+    pub gain: f64,
 }
 
 /// A recipe with what came of it on the tuning set.
