@@ -15,23 +15,9 @@ fn check(attributes: &Attributes<'_>) -> Outcome<()> {
 }
 
 /// A type by its number in ONNX.
-pub(super) fn dtype(code: i64) -> Outcome<DType> {
-    Ok(match code {
-        1 => DType::F32,
-        2 => DType::U8,
-        3 => DType::I8,
-        4 => DType::U16,
-        5 => DType::I16,
-        6 => DType::I32,
-        7 => DType::I64,
-        9 => DType::Bool,
-        10 => DType::F16,
-        11 => DType::F64,
-        12 => DType::U32,
-        13 => DType::U64,
-        16 => DType::BF16,
-        code => return Err(Failure::Unsupported(format!("element type {code}"))),
-    })
+pub(super) fn dtype(number: i64) -> Outcome<DType> {
+    let dtype = i32::try_from(number).ok().and_then(DType::from_onnx_number);
+    dtype.ok_or_else(|| Failure::Unsupported(format!("element type {number}")))
 }
 
 fn wanted(call: &Call<'_>) -> Outcome<DType> {

@@ -23,22 +23,8 @@ pub(crate) fn cast_like(_: &Attributes<'_>) -> Result<Arc<dyn Operator>, Refusal
 
 /// The type with this number in `TensorProto.DataType`.
 pub(crate) fn onnx_type(number: i64) -> Result<DType, Refusal> {
-    Ok(match number {
-        1 => DType::F32,
-        2 => DType::U8,
-        3 => DType::I8,
-        4 => DType::U16,
-        5 => DType::I16,
-        6 => DType::I32,
-        7 => DType::I64,
-        9 => DType::Bool,
-        10 => DType::F16,
-        11 => DType::F64,
-        12 => DType::U32,
-        13 => DType::U64,
-        16 => DType::BF16,
-        other => return Err(Refusal::Unsupported(format!("element type {other} of TensorProto"))),
-    })
+    let dtype = i32::try_from(number).ok().and_then(DType::from_onnx_number);
+    dtype.ok_or_else(|| Refusal::Unsupported(format!("element type {number} of TensorProto")))
 }
 
 impl Operator for Cast {
