@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { WEBGPU, WEBGPU_CLASSES, call as callWith, launch, open } from "./harness/browser.mjs";
 import { close } from "./harness/compare.mjs";
+import { receive } from "./harness/receiver.mjs";
 import { serve } from "./harness/server.mjs";
 import { CASES } from "./harness/setting.mjs";
 
@@ -15,7 +16,8 @@ const call = (page, name, work, argument) => callWith(page, name, work, argument
 
 let server, browser, plain;
 before(async () => {
-  server = await serve();
+  // A page with a policy has to name the receiver of telemetry in it.
+  server = await serve({}, { connect: "http://127.0.0.1:*" });
   [browser, plain] = [await launch(WEBGPU), await launch()];
 });
 after(async () => {
@@ -249,12 +251,147 @@ describe("a GPU that fails", () => {
     onCpu(await run({ options: SOFTWARE, settle }), "wrong-answers", "E_ACCURACY");
   });
 
+  test("that has no memory left", async () => {
+    const found = await run({
+      options: SOFTWARE,
+      settle: keepDevices,
+      between: () => {
+        // As the browser tells of an allocation that failed.
+        const error = new GPUOutOfMemoryError("Out of memory: 4 GiB of buffers");
+        globalThis.devices.forEach((device) => device.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error })));
+      },
+    });
+    onCpu(found, "limits");
+    assert.match(found.report.rejected[0].message, /out of memory/i);
+  });
+
+  test("whose browser never answers: not when an adapter is asked for, and not when a device is", async () => {
+    const silences = {
+      adapter: () => (GPU.prototype.requestAdapter = () => new Promise(() => {})),
+      device: () => (GPUAdapter.prototype.requestDevice = () => new Promise(() => {})),
+    };
+    for (const [what, silence] of Object.entries(silences)) {
+      // Evaluated as it is, because it is a text.
+      const settle = `(() => {
+        (${silence})();
+        // Tens of seconds, in a moment.
+        const { setTimeout } = globalThis;
+        globalThis.setTimeout = (work, ms, ...more) => setTimeout(work, ms >= 10_000 ? 100 : ms, ...more);
+      })()`;
+      const found = await run({ options: SOFTWARE, settle });
+      onCpu(found, what === "adapter" ? "no-adapter" : "failed");
+      assert.match(found.report.rejected[0].message, new RegExp(`no ${what} within`));
+    }
+  });
+
+  test("that does not answer in the time that loading may take", async () => {
+    const settle = () => (GPUAdapter.prototype.requestDevice = () => new Promise(() => {}));
+    const { error } = await run({ options: { ...SOFTWARE, limits: { loadDeadlineMs: 3000 } }, settle });
+    assert.equal(error.code, "E_DEADLINE", error.message);
+  });
+
   test("whose module is not deployed", async () => {
     const found = await run({ options: { ...SOFTWARE, webgpu: "/npm/wasm/none.wasm" } });
     onCpu(found, "no-module", "E_INPUT_MISSING");
     assert.match(found.report.rejected[0].message, /none\.wasm.*404/);
   });
 });
+
+/** Counts what is asked of devices, in `globalThis.asked`. */
+const countCalls = () => {
+  const asked = (globalThis.asked = { pipelines: 0, downloads: 0, uploadedBytes: 0 });
+  const before = (prototype, name, note) => {
+    const original = prototype[name];
+    prototype[name] = function (...given) {
+      note(...given);
+      return original.apply(this, given);
+    };
+  };
+  for (const name of ["createComputePipeline", "createComputePipelineAsync", "createShaderModule"]) {
+    before(GPUDevice.prototype, name, () => (asked.pipelines += 1));
+  }
+  before(GPUBuffer.prototype, "mapAsync", () => (asked.downloads += 1));
+  before(GPUQueue.prototype, "writeBuffer", (buffer, at, data) => (asked.uploadedBytes += data.byteLength));
+};
+
+describe("a run", () => {
+  test("compiles nothing, brings its inputs up and its outputs down, and nothing else", async () => {
+    const page = await open(browser, server);
+    await page.evaluate(countCalls);
+    const { opened, runs } = await call(page, "Session", async ({ Session, Tensor, keys, tensors }, inputs) => {
+      const options = { trust: { keys: keys.publisher }, engine: "webgpu", allowSoftwareAdapter: true };
+      const session = await Session.create("/fixtures/scaled.pannier", options);
+      const opened = { ...globalThis.asked };
+      const runs = [];
+      for (let turn = 0; turn < 3; turn += 1) {
+        Object.assign(globalThis.asked, { pipelines: 0, downloads: 0, uploadedBytes: 0 });
+        await session.run(tensors(Tensor, inputs));
+        runs.push({ ...globalThis.asked });
+      }
+      return { opened, runs };
+    }, SCALED.inputs);
+    await page.context().close();
+    assert.ok(opened.pipelines > 0, "it was compiled when it was opened");
+    const inputBytes = 4 * X.length;
+    for (const { pipelines, downloads, uploadedBytes } of runs) {
+      assert.deepEqual({ pipelines, downloads }, { pipelines: 0, downloads: 1 });
+      // Shapes and strides go along, and no weights.
+      assert.ok(uploadedBytes >= inputBytes && uploadedBytes < inputBytes + 4096, `${uploadedBytes} bytes of ${inputBytes}`);
+    }
+  });
+});
+
+for (const name of Object.keys(WEBGPU_CLASSES)) {
+  describe(`telemetry of ${name}`, () => {
+    /** Runs twice, sends a window, lets the GPU go if that is wanted, runs again, and sends another. */
+    const windows = async (where, isLost) => {
+      const receiver = await receive();
+      const page = await open(where, server);
+      try {
+        await page.evaluate(keepDevices);
+        await call(page, name, async ({ Session, Tensor, keys, tensors }, { inputs, endpoint, isLost }) => {
+          const telemetry = { endpoint, intervalMs: 3_600_000 };
+          const session = await Session.create("/fixtures/scaled.pannier", { trust: { keys: keys.publisher }, allowSoftwareAdapter: true, telemetry });
+          const run = () => session.run(tensors(Tensor, inputs));
+          await run();
+          // A window that is ended while a run is at it waits for that.
+          await Promise.all([run(), session.flushTelemetry()]);
+          if (isLost) globalThis.devices.forEach((device) => device.destroy());
+          await run();
+          await session.flushTelemetry();
+        }, { inputs: SCALED.inputs, endpoint: receiver.url, isLost });
+        return await receiver.taken(2);
+      } finally {
+        await page.context().close();
+        await receiver.close();
+      }
+    };
+    const runsOf = ({ sessions }) => sessions.map(({ durations }) => durations.map(({ engine, error, count }) => [engine, error, count]));
+
+    test("tells of runs on the GPU", async () => {
+      const [one, two] = await windows(browser, false);
+      assert.deepEqual(runsOf(one), [[["webgpu", undefined, 2]]]);
+      assert.deepEqual(runsOf(two), [[["webgpu", undefined, 3]]]);
+      assert.equal(one.resource["pannier.target"], "browser");
+      assert.equal(one.startNs, two.startNs);
+    });
+
+    test("tells of runs on the CPU where there is no GPU", async () => {
+      const [, two] = await windows(plain, false);
+      assert.deepEqual(runsOf(two), [[["executor", undefined, 3]]]);
+    });
+
+    if (name === "Session") {
+      test("tells of both where the CPU takes over: what failed there, and counts that begin anew here", async () => {
+        const [, two] = await windows(browser, true);
+        assert.deepEqual(runsOf(two), [[["webgpu", undefined, 2], ["webgpu", "E_FAILED", 1]], [["executor", undefined, 1]]]);
+        const [gone, current] = two.sessions.map(({ durations: [{ startNs, timeNs }] }) => ({ startNs, timeNs }));
+        assert.ok(gone.startNs < gone.timeNs && gone.timeNs <= current.startNs && current.startNs < current.timeNs);
+        assert.deepEqual(two.sessions.map(({ metrics }) => metrics.includes("pannier.telemetry.failed")), [false, true], "what was delivered is told once");
+      });
+    }
+  });
+}
 
 describe("functions of numbers far from 0", () => {
   test("end at their limits, with no infinity or NaN on the way", async () => {

@@ -121,7 +121,7 @@ const ENGINES: [Engines; 4] = [
         name: "pannier-webgpu",
         profile: guest::PROFILE,
         folder: "webgpu",
-        options: &["--no-default-features", "--features", "webgpu"],
+        options: &["--no-default-features", "--features", "webgpu,telemetry"],
         flavours: &[FLAVOURS[0]],
         bindings: "bindings-webgpu.js",
     },

@@ -31,6 +31,22 @@ const one = (message, wanted) => all(message, wanted)[0];
 const text = (bytes) => Buffer.from(bytes ?? []).toString();
 const attributes = (list) => Object.fromEntries(list.map((it) => [text(one(it, 1)), text(one(one(it, 2), 1))]));
 
+/** Each resource in a payload: names of its metrics, and of its histograms of durations the `engine` and the `error`, how many runs, from when to when. */
+function sessions(bytes) {
+  return all(bytes, 1).map((resourceMetrics) => {
+    const metrics = all(one(resourceMetrics, 2), 2);
+    const durations = metrics.filter((metric) => text(one(metric, 1)) === "pannier.inference.duration");
+    const points = durations.flatMap((metric) => all(fields(metric).find(({ field }) => field >= 5).value, 1));
+    return {
+      metrics: metrics.map((metric) => text(one(metric, 1))),
+      durations: points.map((point) => {
+        const { "pannier.engine": engine, "error.type": error } = attributes(all(point, 1));
+        return { engine, error, count: Number(one(point, 4)), startNs: one(point, 2), timeNs: one(point, 3) };
+      }),
+    };
+  });
+}
+
 /** `resource`: its attributes. `metrics`: names. `runs`, `startNs`, `timeNs`: of all runs without an error. `counters`: values of sums, by name and attributes. */
 export function payload(bytes) {
   const [resourceMetrics] = all(bytes, 1);
@@ -50,5 +66,6 @@ export function payload(bytes) {
     startNs: runs === undefined ? 0n : one(runs, 2),
     timeNs: runs === undefined ? 0n : one(runs, 3),
     counters: Object.fromEntries(counters),
+    sessions: sessions(bytes),
   };
 }

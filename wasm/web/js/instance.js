@@ -15,6 +15,8 @@ export class Instance {
   #model = null;
   /** The last use of the model so far: each waits for the one before. */
   #last = Promise.resolve();
+  /** How many uses have not come to their end. */
+  #pending = 0;
   /** Ends the wait for an answer that will never come; `null` while nothing is waited for. */
   #giveUp = null;
   /** Names of the module's engines, in order of preference. */
@@ -108,9 +110,14 @@ export class Instance {
     });
   }
 
-  /** Ends a window of telemetry, of which `window` says the rest, and gives its payload. */
+  /**
+   * Ends a window of telemetry, of which `window` says the rest.
+   *
+   * @returns its payload; or a promise of it while the model computes elsewhere, and must not be asked
+   */
   closeWindow(window) {
-    return this.#call(() => this.#model.closeWindow(JSON.stringify(window)));
+    const close = () => this.#model.closeWindow(JSON.stringify(window));
+    return this.#pending === 0 ? this.#call(close) : this.#inTurn(close);
   }
 
   /**
@@ -124,7 +131,8 @@ export class Instance {
 
   /** Does something with the model when nobody else does: its inputs and outputs are those of one run. */
   #inTurn(work) {
-    const turn = this.#last.then(() => this.#wait(work));
+    this.#pending += 1;
+    const turn = this.#last.then(() => this.#wait(work)).finally(() => (this.#pending -= 1));
     this.#last = turn.catch(() => {});
     return turn;
   }
@@ -153,6 +161,7 @@ export class Instance {
   }
 
   #explain(cause) {
+    if (cause instanceof PannierError) return cause;
     // An error of the runtime is an object of its own making. Anything else is a call that did not come to its end, and
     // from now on every call fails.
     const isOurs = typeof cause?.code === "string" && !(cause instanceof Error);

@@ -1,5 +1,5 @@
 import { BundleCache } from "./cache.js";
-import { PannierError, throwIfAborted, usage } from "./error.js";
+import { PannierError, throwIfAborted, unlessAborted, usage } from "./error.js";
 import { Instance } from "./instance.js";
 import { receiveThrough } from "./keep.js";
 import { TimeLimit } from "./limit.js";
@@ -29,7 +29,7 @@ export async function load(runtime, where, options) {
   let loading = null;
   try {
     const [module, supplied] = await Promise.all([compiled, supply]);
-    loading = new Loading(await Instance.create(module, runtime.bind), runtime, limited);
+    loading = new Loading(await unlessAborted(limited.signal, Instance.create(module, runtime.bind)), runtime, limited);
     await receive(loading, supplied);
     try {
       return await loading.finish();
@@ -115,7 +115,7 @@ class Loading {
       await this.#receiveOnce(source, keeper);
     }
     this.#receiveMs = performance.now() - this.#startMs;
-    this.#options.kept?.close(source.kind);
+    this.#options.kept?.close(source.kind, this.#installedUnixS);
   }
 
   async #receiveOnce(source, keeper) {
@@ -136,11 +136,15 @@ class Loading {
     }
   }
 
-  /** Prepares and tests the model. On the CPU in one go, because WebAssembly cannot be left half way. */
+  /**
+   * Prepares and tests the model. On the CPU in one go, because WebAssembly cannot be left half way; a GPU is waited for as long as
+   * the caller waits.
+   */
   async finish() {
     await turn();
     throwIfAborted(this.#options.signal);
-    await this.#instance.finish((phase, done, total) => this.#tell(phase, phase === "compile" ? { operators: { done, total } } : {}));
+    const tell = (phase, done, total) => this.#tell(phase, phase === "compile" ? { operators: { done, total } } : {});
+    await unlessAborted(this.#options.signal, this.#instance.finish(tell));
     return { instance: this.#instance, source: this.#source, installedUnixS: this.#installedUnixS, sha256: this.#sha256, receiveMs: this.#receiveMs };
   }
 

@@ -3,6 +3,7 @@ import { Session as CpuSession } from "./index.js";
 import { runtime } from "./init.js";
 import { address } from "./place.js";
 import { RemoteModel } from "./remote.js";
+import { startTelemetry } from "./telemetry/start.js";
 import { WebgpuModel } from "./webgpu/model.js";
 import { webgpuOptions } from "./webgpu/options.js";
 import { WorkerSession as CpuWorkerSession } from "./worker.js";
@@ -15,7 +16,8 @@ export class Session extends CpuSession {
   static async create(where, options = {}) {
     const checked = webgpuOptions(options);
     throwIfAborted(checked.signal);
-    return new Session(await WebgpuModel.load(runtime(checked), where, checked), null);
+    const model = await WebgpuModel.load(runtime(checked), where, checked);
+    return new Session(model, await startTelemetry(checked.telemetry, model));
   }
 }
 
@@ -28,7 +30,8 @@ export class WorkerSession extends CpuWorkerSession {
     const { onProgress, signal, wasm, tract, webgpu, ...others } = checked;
     const modules = { wasm: there(wasm), tract: there(tract), webgpu: there(webgpu) };
     const start = () => new Worker(new URL("./webgpu-thread.js", import.meta.url), { type: "module", name: "@pannier/runtime/webgpu" });
-    return new WorkerSession(await RemoteModel.open(start, where, { options: { ...others, ...modules } }, checked), null);
+    const model = await RemoteModel.open(start, where, { options: { ...others, ...modules } }, checked);
+    return new WorkerSession(model, await startTelemetry(checked.telemetry, model));
   }
 }
 

@@ -4,7 +4,7 @@ import { WorkerSession as CpuWorkerSession } from "./worker.js";
 export { init, PannierError, State, Tensor } from "./index.js";
 
 /** How a bundle is loaded, and where its model is to run. */
-export interface WebgpuLoadOptions extends Omit<LoadOptions, "telemetry"> {
+export interface WebgpuLoadOptions extends LoadOptions {
   /**
    * `"auto"`: on the GPU, if WebGPU has an adapter that policy takes, every operator of the model, and the right answers to its golden
    * cases; else on the CPU. A GPU that fails later is replaced by the CPU in the middle of a run. `"webgpu"`: on the GPU or not at all.

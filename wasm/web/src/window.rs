@@ -33,17 +33,20 @@ mod payload {
         resource: Vec<(String, String)>,
         /// When the bundle came to this machine.
         installed_unix_s: u64,
-        /// When the session began.
+        /// When the session began to record.
         start_unix_ms: u64,
         /// When the window ends.
         time_unix_ms: u64,
-        delivery: Delivery,
+        /// Of the session's last model, if that was replaced by another one.
+        delivery: Option<Delivery>,
     }
 
     /// [`DeliveryCounts`] of the session.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Delivery {
+        /// When the counts began.
+        start_unix_ms: u64,
         spool_full: u64,
         rejected: u64,
         disk: u64,
@@ -56,7 +59,11 @@ mod payload {
         let Some(recorder) = session.recorder() else { return Ok(None) };
         let window: Window = serde_json::from_str(window)
             .map_err(|error| Failure::usage(format!("the window is not valid: {error}")))?;
-        let Delivery { spool_full, rejected, disk, failed, spool_bytes } = window.delivery;
+        let delivery = window.delivery.map(|delivery| {
+            let Delivery { start_unix_ms, spool_full, rejected, disk, failed, spool_bytes } = delivery;
+            let start_unix_ns = nanoseconds(start_unix_ms);
+            DeliveryCounts { start_unix_ns, spool_full, rejected, disk, failed, spool_bytes }
+        });
         let start_unix_ns = nanoseconds(window.start_unix_ms);
         recorder.installed_at(window.installed_unix_s);
         let mut resource = window.resource;
@@ -69,7 +76,7 @@ mod payload {
             resource,
             time_unix_ns: nanoseconds(window.time_unix_ms),
             sessions: vec![Session { start_unix_ns, snapshot: recorder.close_window() }],
-            delivery: Some(DeliveryCounts { start_unix_ns, spool_full, rejected, disk, failed, spool_bytes }),
+            delivery,
         };
         Ok(Some(export.request().encode_to_vec()))
     }

@@ -74,7 +74,7 @@ export class Exporter {
       installedUnixS: this.#model.installedUnixS,
       startUnixMs: this.#startUnixMs,
       timeUnixMs: this.#lastUnixMs,
-      delivery: this.#delivery.counts,
+      delivery: { startUnixMs: this.#startUnixMs, ...this.#delivery.counts },
     };
     try {
       return this.#model.closeWindow(window);

@@ -1,4 +1,5 @@
 import { Refusal } from "./refusal.js";
+import { within } from "./within.js";
 
 /** How long the browser may look for an adapter. */
 const LONGEST_MS = 10_000;
@@ -31,16 +32,10 @@ export async function findAdapter({ allowSoftwareAdapter }) {
 }
 
 async function askFor(gpu) {
-  let timer;
-  const tooLong = new Promise((resolve) => {
-    timer = setTimeout(resolve, LONGEST_MS, null);
-  });
   try {
-    return await Promise.race([gpu.requestAdapter({ powerPreference: "high-performance" }), tooLong]);
+    return await within(LONGEST_MS, gpu.requestAdapter({ powerPreference: "high-performance" }), "no-adapter", "adapter");
   } catch (cause) {
-    throw new Refusal("no-adapter", `WebGPU gives no adapter: ${cause.message}`, { cause });
-  } finally {
-    clearTimeout(timer);
+    throw cause instanceof Refusal ? cause : new Refusal("no-adapter", `WebGPU gives no adapter: ${cause.message}`, { cause });
   }
 }
 

@@ -29,9 +29,15 @@ export class WebgpuModel {
   #source = null;
   /** The way to the CPU, once somebody goes it. */
   #leaving = null;
+  /** The model that was left, until what it recorded is taken. */
+  #left = null;
+  /** When the one that took its place began to record, in milliseconds since 1970: its counts are from then on. */
+  #againUnixMs = null;
   #isClosed = false;
   /** What the model is. */
   description;
+  /** When the bundle came to this machine, in seconds since 1970. */
+  installedUnixS;
 
   static async load(runtime, where, options) {
     const self = new WebgpuModel();
@@ -41,6 +47,7 @@ export class WebgpuModel {
     const rest = options.engine === "cpu" ? where : await self.#loadOnGpu(where);
     if (self.#model === null) await self.#loadOnCpu(rest, performance.now() - startMs);
     self.description = self.#model.description;
+    self.installedUnixS ??= self.#model.installedUnixS;
     return self;
   }
 
@@ -58,10 +65,18 @@ export class WebgpuModel {
     return { ...all, engines: [ENGINE, ...report.engines], rejected };
   }
 
+  /** Ends a window of telemetry: its payload, or a promise of it. What a model that was left has recorded is part of it. */
+  closeWindow(window) {
+    const left = this.#takeLeft({ ...window, timeUnixMs: this.#againUnixMs, delivery: null });
+    const current = this.#model.closeWindow({ ...window, startUnixMs: this.#againUnixMs ?? window.startUnixMs });
+    return left === null ? current : joined([left, current]);
+  }
+
   /** Lets go of the model, on the GPU as well. */
   close() {
     this.#isClosed = true;
     this.#model.close();
+    this.#left?.close();
     this.#kept = null;
   }
 
@@ -76,6 +91,7 @@ export class WebgpuModel {
       this.#refuse(error);
       if (kept.source === null) return where;
       this.#source = kept.source;
+      this.installedUnixS = kept.installedUnixS;
       return kept.whole();
     }
   }
@@ -113,8 +129,22 @@ export class WebgpuModel {
     await this.#loadOnCpu(await kept.whole(), 0);
     this.#source = kept.source;
     this.#kept = null;
-    gone.close();
+    if (this.#options.telemetry !== null && !this.#isClosed) [this.#left, this.#againUnixMs] = [gone, Date.now()];
+    else gone.close();
     if (this.#isClosed) this.#model.close();
+  }
+
+  /** What the model that was left has recorded, if it can still say so; `null`: nothing. */
+  #takeLeft(window) {
+    const left = this.#left;
+    this.#left = null;
+    try {
+      return left?.closeWindow(window) ?? null;
+    } catch {
+      return null;
+    } finally {
+      left?.close();
+    }
   }
 
   /** Notes why the GPU is not used, if that is a reason to go on without it. The first one stays. */
@@ -123,4 +153,10 @@ export class WebgpuModel {
     if (refusal === null || this.#options.engine === "webgpu") throw refusal ?? error;
     this.#refusal ??= refusal;
   }
+}
+
+/** Payloads as one: protobuf takes messages that follow each other as one message. */
+async function joined(payloads) {
+  const settled = await Promise.allSettled(payloads);
+  return new Uint8Array(await new Blob(settled.flatMap(({ value }) => value ?? [])).arrayBuffer());
 }

@@ -1,12 +1,23 @@
 import { instantiate } from "../generated/bindings-webgpu.js";
 import { compile } from "../init.js";
 import { Refusal } from "./refusal.js";
+import { within } from "./within.js";
+
+/** How long the browser may take to give a device. */
+const LONGEST_MS = 30_000;
 
 let compiled = null;
 
 /** The module that computes with WebGPU and its bindings, in the form of `runtime` of `init.js`. */
 export function webgpuRuntime(place) {
-  return { module: () => module(place), larger: async (why) => { throw why; }, bind: instantiate };
+  return { module: () => module(place), larger: async (why) => { throw why; }, bind };
+}
+
+/** The bindings, whose device has to come in time: a browser that never answers is not waited for. */
+function bind() {
+  const bindings = instantiate();
+  const { openDevice } = bindings;
+  return Object.assign(bindings, { openDevice: () => within(LONGEST_MS, openDevice(), "failed", "device") });
 }
 
 async function module(place) {

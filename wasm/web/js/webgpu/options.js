@@ -8,6 +8,5 @@ export function webgpuOptions(options) {
   const { engine = "auto", allowSoftwareAdapter = false, webgpu, ...others } = options;
   if (!ENGINES.includes(engine)) throw usage(`there is no engine \`${engine}\``, `there are ${ENGINES.join(", ")}`);
   if (typeof allowSoftwareAdapter !== "boolean") throw usage("`allowSoftwareAdapter` is true or false");
-  if (others.telemetry !== undefined) throw usage("what runs on the GPU is not recorded: there is no `telemetry` here");
   return { ...loadOptions(others), engine, allowSoftwareAdapter, webgpu };
 }
