@@ -142,6 +142,29 @@ describe("in detail", () => {
     assert.deepEqual(asked, [SMALL, "/fixtures/wrong.pannier", LARGE, "/fixtures/wrong.pannier"]);
   });
 
+  test("a module that computes wrongly is passed over, and the other one's answers are right", async () => {
+    const x = Array.from({ length: 128 * 128 }, (_, index) => index % 5);
+    const { result, asked } = await fresh(name, async ({ Session, Tensor, keys, plain }, { small, x }) => {
+      const wasm = new Uint8Array(await (await fetch(small)).arrayBuffer());
+      // f32x4.add and f32x4.relaxed_madd become f32x4.sub and f32x4.relaxed_nmadd.
+      for (const [right, wrong] of [[[0xfd, 0xe4, 0x01], 0xe5], [[0xfd, 0x85, 0x02], 0x86]]) {
+        for (let at = 0; at + 2 < wasm.length; at += 1) if (right.every((byte, index) => wasm[at + index] === byte)) wasm[at + 1] = wrong;
+      }
+      const answer = async (options) => {
+        const session = await Session.create("/fixtures/scaled.pannier", { trust: { keys: keys.publisher }, wasm, ...options });
+        return { engines: (await session.report()).engines, answer: plain(await session.run({ x: new Tensor("float32", x, [128, 128]) })) };
+      };
+      return { believed: await answer({ selfTest: false }), tested: await answer({}) };
+    }, { small: SMALL, x });
+    const right = { y: { type: "float32", dims: [128, 128], data: x.map((x, index) => x * (index % 7) + x) } };
+    close(result.tested.answer, right);
+    assert.deepEqual(result.tested.engines, ["executor", "tract"]);
+    // Nobody would know without the golden cases.
+    assert.deepEqual(result.believed.engines, ["executor"]);
+    assert.throws(() => close(result.believed.answer, right));
+    assert.deepEqual(asked, [SMALL, "/fixtures/scaled.pannier", "/fixtures/scaled.pannier", LARGE, "/fixtures/scaled.pannier"]);
+  });
+
   test("a download that breaks while the large one takes over is taken up again", async () => {
     const { result } = await fresh(name, run, { where: `${BRANCHES}?cut=40000&slow=4000000`, options: {}, x: X });
     assert.equal(result.engine, "tract", result.message);
