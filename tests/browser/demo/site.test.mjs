@@ -26,6 +26,8 @@ const ARGS = [
   "--use-fake-device-for-media-stream",
   `--use-file-for-fake-audio-capture=${join(samples, "speech.wav")}`,
 ];
+/** What gives a browser a GPU where there is none: a program on the CPU, which the page takes if its address says so. */
+const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];
 const DESKTOP = { viewport: { width: 1200, height: 900 } };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 /** Loading and the first run of a model, on a machine that is busy with other things. */
@@ -42,8 +44,8 @@ after(async () => {
 });
 
 /** Opens the page at a tab, hands it to `work`, and looks at what went wrong in it meanwhile. */
-async function visit(tab, work, { isQuiet = true, ...options } = DESKTOP) {
-  const context = await browser.newContext(options);
+async function visit(tab, work, { isQuiet = true, where = browser, query = "", ...options } = DESKTOP) {
+  const context = await where.newContext(options);
   const problems = [];
   context.on("weberror", (event) => problems.push(String(event.error())));
   context.on("console", (message) => {
@@ -62,7 +64,7 @@ async function visit(tab, work, { isQuiet = true, ...options } = DESKTOP) {
         return instantiate(...args);
       };
     });
-    await page.goto(`${server.url}#${tab}`);
+    await page.goto(`${server.url}${query}#${tab}`);
     await work(page, context);
     assert.equal(await page.evaluate(() => globalThis.instantiated), 0, "a model ran in the page's own thread");
     if (isQuiet) assert.deepEqual(problems, []);
@@ -147,6 +149,38 @@ test("the GPU is asked when it is chosen, and the card tells why the CPU answers
     // This browser has no GPU.
     assert.match(await facts.innerText(), /Engine\s+executor, [^]*Not the GPU\s+WebGPU has no adapter here/);
   });
+});
+
+test("the GPU answers, also without a network, once its module was loaded", async () => {
+  const where = await chromium.launch({ executablePath, args: [...ARGS, ...WEBGPU] });
+  const onGpu = async (page, sample, label) => {
+    await page.getByRole("radio", { name: "GPU, if it can" }).check({ force: true });
+    const answer = await nameFile(page, () => press(page, sample));
+    assert.equal(await answer.getAttribute("data-label"), label);
+    assert.match(await card(page, "magika").locator("dl").innerText(), /Engine\s+webgpu, google swiftshader/);
+    if (screenshots) await page.screenshot({ path: join(screenshots, `gpu-${label}.png`), fullPage: true });
+  };
+  try {
+    await visit("file", async (page, context) => {
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await page.reload();
+      await onGpu(page, "bundle.rs", "rust");
+      await page.waitForFunction(async () => {
+        const kept = await Promise.all((await caches.keys()).map(async (name) => (await caches.open(name)).keys()));
+        return kept.flat().some(({ url }) => /pannier-webgpu-[^/]*\.wasm$/.test(url));
+      });
+      await server.close();
+      try {
+        await context.setOffline(true);
+        await page.reload();
+        await onGpu(page, "icon.svg", "svg");
+      } finally {
+        server = await serve(site);
+      }
+    }, { ...DESKTOP, where, query: "?software-gpu" });
+  } finally {
+    await where.close();
+  }
 });
 
 test("text in pictures is found, turned upright and read", async () => {
