@@ -1,42 +1,60 @@
-//! Times of the executor, of burn on the CPU and, with the feature `wgpu`, of burn on a GPU, for bundles that are named on the
-//! command line: milliseconds of one run, the least of some rounds in which each engine runs once.
+//! `compare ROUNDS BUNDLE...`: times of the executor, of burn on the CPU and, with the feature `wgpu`, of burn on a GPU, as a line of
+//! JSON for each bundle. Milliseconds until the first answer, which is with compiling, and of one run, the least of some rounds in
+//! which each engine runs once.
 
 use pannier::{Executor, Inputs, Options, Session, Tensor, Trust};
 use pannier_engine_burn::Burn;
+use serde_json::{Map, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-const ROUNDS: usize = 5;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let rounds: u32 = arguments.next().ok_or("usage: compare ROUNDS BUNDLE...")?.parse()?;
+    #[cfg(feature = "wgpu")]
+    let gpu = Burn::wgpu(&pannier_engine_burn::GpuOptions::default().with_software())?;
     let engines: Vec<Arc<dyn pannier::Engine>> = vec![
         Arc::new(Executor::new()),
         Arc::new(Burn::flex()),
         #[cfg(feature = "wgpu")]
-        Arc::new(Burn::wgpu(&pannier_engine_burn::GpuOptions::default().with_software())?),
+        Arc::new(gpu.clone()),
     ];
-    for path in std::env::args().skip(1) {
+    for path in arguments {
         let bytes = std::fs::read(&path)?;
-        let mut sessions = Vec::new();
+        let mut sides = Vec::new();
         for engine in &engines {
-            let options = Options { engines: vec![engine.clone()], ..Options::default() };
-            sessions.push(Session::from_bytes(bytes.clone(), &Trust::AllowUnsigned, &options)?);
+            // Answers are what tests compare.
+            let options = Options { engines: vec![engine.clone()], self_test: false, ..Options::default() };
+            let start = Instant::now();
+            let session = Session::from_bytes(bytes.clone(), &Trust::AllowUnsigned, &options)?;
+            session.run(&zeros(&session)?)?;
+            sides.push((session, ms(start), f64::INFINITY));
         }
-        let mut least_ms = vec![f64::INFINITY; sessions.len()];
-        for _ in 0..ROUNDS {
-            for (session, least_ms) in sessions.iter().zip(&mut least_ms) {
+        for _ in 0..rounds {
+            for (session, _, run_ms) in &mut sides {
                 let inputs = zeros(session)?;
                 let start = Instant::now();
                 session.run(&inputs)?;
-                *least_ms = least_ms.min(start.elapsed().as_secs_f64() * 1e3);
+                *run_ms = run_ms.min(ms(start));
             }
         }
-        for (session, least_ms) in sessions.iter().zip(&least_ms) {
-            let report = session.report();
-            println!("{path} {}: load {:.0} ms, run {least_ms:.2} ms", report.engine, report.load.total_ms());
+        let times = sides.iter().map(|(session, first_ms, run_ms)| {
+            (session.report().engine.to_owned(), json!({ "first_ms": first_ms, "run_ms": run_ms }))
+        });
+        let mut line = Map::from_iter(times);
+        line.insert("bundle".into(), path.into());
+        #[cfg(feature = "wgpu")]
+        if let Some(adapter) = gpu.adapter() {
+            let about = json!({ "name": adapter.name, "driver": adapter.driver, "is_software": adapter.software });
+            line.insert("adapter".into(), about);
         }
+        println!("{}", serde_json::Value::from(line));
     }
     Ok(())
+}
+
+fn ms(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
 }
 
 /// Where a size is open: of pictures, which the examples' models take in multiples of 32.

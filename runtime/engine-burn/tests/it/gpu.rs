@@ -36,6 +36,31 @@ fn there_is_one_and_software_is_asked_for() {
 }
 
 #[test]
+fn programs_share_the_device_and_not_their_answers() {
+    let Some(gpu) = gpu() else { return };
+    let scaled = |factor: f32| {
+        let mut builder = ProgramBuilder::new();
+        let x = builder.input("x", F32, &[Dim::Fixed(1024)]);
+        let by = builder.weight("by", &Tensor::from_slice([1024], &[factor; 1024]).unwrap());
+        let y = builder.node("Mul", &[x, by]);
+        builder.output("y", y);
+        gpu.prepare(&builder.build(), &RunBudget::default()).unwrap()
+    };
+    let programs: Vec<_> = [2f32, 3.0, 5.0].map(|factor| (factor, scaled(factor))).into();
+    std::thread::scope(|scope| {
+        for (factor, program) in &programs {
+            scope.spawn(move || {
+                for turn in 0..20u8 {
+                    let x = Tensor::from_slice([1024], &[f32::from(turn); 1024]).unwrap();
+                    let y = program.run(&[x.view()], &RunBudget::default()).unwrap();
+                    assert_eq!(y[0].as_slice::<f32>(), Some(&[f32::from(turn) * factor; 1024][..]));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_tensor_beyond_the_adapters_buffers_is_refused_before_it_is_allocated() {
     let Some(gpu) = gpu() else { return };
     let limit_bytes = gpu.adapter().expect("a GPU has an adapter").max_buffer_bytes;
