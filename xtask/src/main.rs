@@ -35,9 +35,10 @@ cargo xtask VERB
   test --all           the same, then slow tests, fuzz targets, emulated Arm, no_std and wasm32 checks
        --fuzz-seconds N   how long each fuzz target runs (default 30)
   ci                   what a build server runs: `test` with the lock file frozen, then the no_std and wasm32 checks
-  bench                compare with others on this machine; rewrites the tables in README.md and docs/quantization.md
+  bench                compare with others on this machine; rewrites the tables in documents
        --only PART        peers (ONNX Runtime), quantize (its quantizer), sandbox (V8, processes and others) or web
-                          (onnxruntime-web in a browser)
+                          (onnxruntime-web in a browser); or gpu (the CPU's engine and the GPU's on this machine, for
+                          docs/engines.md), which is measured only when it is named
        --rounds N         how often the sides take turns (default 3; peers 5); of quantize, 0 for no times
        --model NAME       of quantize: only this model; the others keep their results
        --table-only       rewrite the tables from benches/results without measuring

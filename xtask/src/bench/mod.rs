@@ -23,7 +23,7 @@ use setting::{Bench, Web};
 pub const MODELS: [&str; 5] = ["magika", "ocr-cls", "ocr-det", "ocr-rec", "silero-vad"];
 
 /// The documents that have tables.
-pub const DOCUMENTS: [&str; 2] = ["README.md", "docs/quantization.md"];
+pub const DOCUMENTS: [&str; 3] = ["README.md", "docs/quantization.md", "docs/engines.md"];
 
 /// What is measured: each part has a file of results and its tables in a document.
 #[derive(Clone, Copy)]
@@ -36,11 +36,13 @@ pub enum Part {
     Sandbox,
     /// The npm package and onnxruntime-web, in a browser and in Node.
     Web,
+    /// The executor and burn on a GPU, with batches.
+    Gpu,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Part; 4] = [Part::Peers, Part::Quantize, Part::Sandbox, Part::Web];
+    pub const ALL: [Part; 5] = [Part::Peers, Part::Quantize, Part::Sandbox, Part::Web, Part::Gpu];
 
     /// The part of this name.
     pub fn named(name: &str) -> Result<Part> {
@@ -49,7 +51,8 @@ impl Part {
             "quantize" => Ok(Part::Quantize),
             "sandbox" => Ok(Part::Sandbox),
             "web" => Ok(Part::Web),
-            other => bail!("`{other}` is not a part of the bench: there are peers, quantize, sandbox and web"),
+            "gpu" => Ok(Part::Gpu),
+            other => bail!("`{other}` is not a part of the bench: there are peers, quantize, sandbox, web and gpu"),
         }
     }
 
@@ -59,6 +62,7 @@ impl Part {
             Part::Quantize => "bench-quantize",
             Part::Sandbox => "bench-sandbox",
             Part::Web => "bench-web",
+            Part::Gpu => "bench-gpu",
         }
     }
 
@@ -68,6 +72,7 @@ impl Part {
             Part::Quantize => "quantize.json",
             Part::Sandbox => "sandbox.json",
             Part::Web => "web.json",
+            Part::Gpu => "gpu.json",
         }
     }
 
@@ -76,6 +81,7 @@ impl Part {
         match self {
             Part::Quantize => "docs/quantization.md",
             Part::Peers | Part::Sandbox | Part::Web => "README.md",
+            Part::Gpu => "docs/engines.md",
         }
     }
 
@@ -84,7 +90,7 @@ impl Part {
         match self {
             Part::Peers | Part::Sandbox => true,
             Part::Quantize => rounds > 0,
-            Part::Web => false,
+            Part::Web | Part::Gpu => false,
         }
     }
 
@@ -124,7 +130,9 @@ pub struct Wanted {
 
 /// Measures, and rewrites the tables.
 pub fn run(wanted: &Wanted) -> Result<()> {
-    let parts = wanted.part.map_or(Part::ALL.to_vec(), |part| vec![part]);
+    // A machine's GPU is measured when somebody asks for it.
+    let all = || Part::ALL.into_iter().filter(|part| !matches!(part, Part::Gpu)).collect();
+    let parts: Vec<Part> = wanted.part.map_or_else(all, |part| vec![part]);
     let models = chosen(wanted)?;
     if !wanted.table_only {
         let rounds = |part: &Part| wanted.rounds.unwrap_or(part.rounds());
@@ -135,6 +143,7 @@ pub fn run(wanted: &Wanted) -> Result<()> {
                 Part::Quantize => quantize(&bench, rounds(part), &models)?,
                 Part::Sandbox => part.write_results(&sandbox(&bench, rounds(part))?)?,
                 Part::Web => part.write_results(&web(&bench, rounds(part))?)?,
+                Part::Gpu => part.write_results(&gpu(&bench, rounds(part))?)?,
             }
         }
     }
@@ -147,6 +156,15 @@ pub fn run(wanted: &Wanted) -> Result<()> {
         println!("{}", table::render(part)?);
     }
     Ok(())
+}
+
+fn gpu(bench: &Bench, rounds: u32) -> Result<Value> {
+    Ok(json!({
+        "machine": machine::describe()?,
+        "versions": machine::versions(bench)?,
+        "rounds": rounds,
+        "models": measure::gpu::models(bench, rounds)?,
+    }))
 }
 
 fn peers(bench: &Bench, rounds: u32) -> Result<Value> {
@@ -178,6 +196,8 @@ fn quantize(bench: &Bench, rounds: u32, models: &[&str]) -> Result<()> {
 /// The models that are wanted.
 fn chosen(wanted: &Wanted) -> Result<Vec<&'static str>> {
     match (&wanted.model, wanted.part) {
+        // It builds bundles of its own.
+        (None, Some(Part::Gpu)) => Ok(Vec::new()),
         (None, _) => Ok(MODELS.to_vec()),
         (Some(name), Some(Part::Quantize)) => match MODELS.into_iter().find(|model| model == name) {
             Some(model) => Ok(vec![model]),

@@ -71,6 +71,22 @@ impl Bench {
         build
     }
 
+    /// A signed bundle of a model that is built with these options, without an evaluation.
+    pub fn in_batches(&self, model: &str, options: &[String], name: &str) -> Result<PathBuf> {
+        let bundle = self.work.join(name);
+        let mut build = self.packager();
+        build.arg("build").arg(self.onnx(model)).args(options).arg("--sign").arg(self.secret());
+        shell::output(build.args(["--name", model]).arg("-o").arg(&bundle))?;
+        Ok(bundle)
+    }
+
+    /// Floating-point operations of one run of a bundle, as `xtask/python/flops.py` counts them.
+    pub fn flops(&self, bundle: &Path) -> Result<u64> {
+        let onnx = bundle.with_extension("onnx");
+        shell::output(self.packager().arg("export").arg(bundle).arg("--onnx").arg(&onnx).arg("--key").arg(&self.key))?;
+        Ok(shell::output(self.python("flops.py").arg(&onnx))?.trim().parse()?)
+    }
+
     /// A model's folder as it was fetched.
     pub fn folder(&self, model: &str) -> PathBuf {
         self.models.join(model)

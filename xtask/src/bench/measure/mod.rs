@@ -1,5 +1,6 @@
 //! The measurements themselves.
 
+pub mod gpu;
 pub mod peers;
 pub mod quantize;
 pub mod sandbox;

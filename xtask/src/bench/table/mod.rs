@@ -1,5 +1,6 @@
 //! The tables in documents, made from the kept results.
 
+mod gpu;
 mod peers;
 mod quantize;
 mod sandbox;
@@ -36,6 +37,7 @@ pub fn render(part: Part) -> Result<String> {
         Part::Quantize => quantize::render(&results),
         Part::Sandbox => sandbox::render(&results),
         Part::Web => web::render(&results),
+        Part::Gpu => gpu::render(&results),
     }
 }
 
