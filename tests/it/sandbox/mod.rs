@@ -9,3 +9,4 @@ mod cache;
 mod command;
 mod instances;
 mod limits;
+mod lying;
