@@ -61,6 +61,12 @@ pub fn build_packager_and_tests(locked: &[&str]) -> Result<PathBuf> {
     }
 }
 
+/// Builds the program that runs bundles on burn for the conformance suite, and returns its path.
+pub fn build_burn(options: &[&str]) -> Result<PathBuf> {
+    shell::run(cargo().args(["build", "--package", "pannier-engine-burn", "--example", "answer"]).args(options))?;
+    Ok(target_dir()?.join("debug/examples/answer"))
+}
+
 /// A fresh folder for files of one run, under the cache and named after `purpose`.
 pub fn scratch(purpose: &str) -> Result<PathBuf> {
     let folder = cache()?.join("scratch").join(format!("{purpose}-{}", std::process::id()));

@@ -26,8 +26,9 @@ pub fn run(all: Option<u32>) -> Result<()> {
     let tools = prepare(&mut steps);
     fast(&mut steps, tools.as_ref(), false);
     if let Some(seconds) = all {
-        slow(&mut steps, tools.as_ref());
-        on_vulkan(&mut steps, tools.as_ref());
+        let vulkan = vulkan(&mut steps);
+        slow(&mut steps, tools.as_ref(), vulkan.as_ref());
+        on_vulkan(&mut steps, tools.as_ref(), vulkan.as_ref());
         fuzz_targets(&mut steps, seconds);
         sanitized(&mut steps);
         emulated(&mut steps);
@@ -86,9 +87,10 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
             cargo().env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--workspace", "--no-deps"]).args(locked),
         )
     });
-    let mut packager = None;
+    let (mut packager, mut burn) = (None, None);
     steps.step("build the packager and the tests", || {
         packager = Some(environment::build_packager_and_tests(locked)?);
+        burn = Some(environment::build_burn(locked)?);
         Ok(())
     });
     match &packager {
@@ -105,6 +107,9 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
         command.env("INSTA_WORKSPACE_ROOT", environment::root());
         if let Some(packager) = &packager {
             command.env("PANNIER_PACKAGER", packager);
+        }
+        if let Some(burn) = &burn {
+            command.env("PANNIER_BURN", burn);
         }
         if let Some(tools) = tools {
             tools.apply(&mut command);
@@ -134,7 +139,7 @@ pub fn fast(steps: &mut Steps, tools: Option<&Tools>, frozen: bool) {
 }
 
 /// The tests that are ignored otherwise, because they take long or need what takes long to install.
-fn slow(steps: &mut Steps, tools: Option<&Tools>) {
+fn slow(steps: &mut Steps, tools: Option<&Tools>, vulkan: Option<&Vulkan>) {
     let (mut wasmtime, mut victoria) = (None, None);
     steps.step("what the slow tests need: wasmtime, VictoriaMetrics, Firefox, WebKit", || {
         wasmtime = Some(tool::WASMTIME.ensure()?);
@@ -153,23 +158,42 @@ fn slow(steps: &mut Steps, tools: Option<&Tools>) {
         if let Some(victoria) = &victoria {
             command.env("PANNIER_VICTORIA", victoria);
         }
+        if let Some(Vulkan { driver, burn, .. }) = vulkan {
+            command.env("PANNIER_VULKAN_DRIVER", driver).env("PANNIER_BURN", burn);
+        }
         shell::run(&mut command)
     });
 }
 
-/// The tests of burn on lavapipe, a GPU's driver that is a program on the CPU: operators, the real models, a device that is lost.
-fn on_vulkan(steps: &mut Steps, tools: Option<&Tools>) {
+/// What tests on Vulkan need.
+struct Vulkan {
+    /// What describes lavapipe, a GPU's driver that is a program on the CPU.
+    driver: PathBuf,
+    packager: PathBuf,
+    /// The program that runs bundles on burn, of a build with graphics.
+    burn: PathBuf,
+}
+
+fn vulkan(steps: &mut Steps) -> Option<Vulkan> {
     let mut ready = None;
-    steps.step("what burn's tests on Vulkan need: lavapipe, the packager", || {
-        ready = Some((vulkan::ensure()?, environment::build_packager_and_tests(&[])?));
+    steps.step("what the tests on Vulkan need: lavapipe, the packager, burn with graphics", || {
+        let (driver, packager) = (vulkan::ensure()?, environment::build_packager_and_tests(&[])?);
+        ready = Some(Vulkan { driver, packager, burn: environment::build_burn(&["--features", "wgpu"])? });
         Ok(())
     });
-    let Some((driver, packager)) = ready else { return steps.skip("the tests of burn on Vulkan", "it is not there") };
+    ready
+}
+
+/// The tests of burn on lavapipe: operators, the real models, a device that is lost.
+fn on_vulkan(steps: &mut Steps, tools: Option<&Tools>, vulkan: Option<&Vulkan>) {
+    let Some(Vulkan { driver, packager, .. }) = vulkan else {
+        return steps.skip("the tests of burn on Vulkan", "it is not there");
+    };
     steps.step("the tests of burn on Vulkan", || {
         let mut command = cargo();
         command.args(["test", "--no-fail-fast", "--package", "pannier-engine-burn", "--features", "wgpu"]);
         // Without these they would take any other GPU, and none as a reason to pass.
-        command.env("VK_DRIVER_FILES", &driver).env("PANNIER_GPU", "1").env("PANNIER_PACKAGER", &packager);
+        command.env("VK_DRIVER_FILES", driver).env("PANNIER_GPU", "1").env("PANNIER_PACKAGER", packager);
         if let Some(tools) = tools {
             command.env("PANNIER_MODELS", &tools.models);
         }

@@ -3,7 +3,7 @@
 //! [`subjects`] are sealed, signed bundles with cases; [`rows`] are what runs them: an engine on a target. Every row
 //! runs every case of every subject. A new engine or target joins by one line in [`rows::rows`].
 
-mod in_browser;
+mod asked;
 mod onnx_nodes;
 mod rows;
 pub mod subjects;
@@ -31,6 +31,18 @@ fn every_row_gives_the_reference_answers_of_the_real_models() {
 fn webgpu_gives_the_reference_answers_of_the_real_models() {
     // And the golden cases, when the bundle is opened.
     give_the_reference_answers_of_the_real_models(&[rows::webgpu()], 1);
+}
+
+#[test]
+#[ignore = "needs a build with graphics, and a driver: cargo xtask test --all"]
+fn a_gpu_natively_gives_the_expected_answers_of_the_small_bundles() {
+    give_the_expected_answers_of_the_small_bundles(&[rows::native_gpu()]);
+}
+
+#[test]
+#[ignore = "needs a build with graphics, and a driver: cargo xtask test --all"]
+fn a_gpu_natively_gives_the_reference_answers_of_the_real_models() {
+    give_the_reference_answers_of_the_real_models(&[rows::native_gpu()], 1);
 }
 
 #[test]
@@ -65,12 +77,8 @@ fn give_the_reference_answers_of_the_real_models(rows: &[Row], most_cases: usize
         for row in rows {
             let Some(opened) = check(row, &subject, &mut failures) else { continue };
             failures.check(format!("{name} on {}/{}: engine", row.engine, row.target), || {
-                // Every one of them runs on the GPU and on the executor where a row has it.
-                let wanted = match row.engine {
-                    "tract" => "tract",
-                    _ if row.is_on_webgpu() => "webgpu",
-                    _ => "executor",
-                };
+                // Every one of them runs on the engine that a row has first.
+                let wanted = row.first_engine();
                 let engine = opened.engine();
                 if engine == wanted { Ok(()) } else { Err(format!("it ran on {engine}")) }
             });

@@ -1,6 +1,6 @@
 //! What runs bundles: one row for each pair of an engine and a target.
 
-use super::in_browser::InBrowser;
+use super::asked::Asked;
 use super::subjects::Subject;
 use crate::support::sandbox;
 use pannier::{Engine, Options, PublicKey, Session, Tensor, TractEngine, Trust};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Tensors with their names.
 pub type Named = Vec<(String, Tensor)>;
 
-/// Runs bundles somewhere: in this process, in a sandbox, in a browser.
+/// Runs bundles somewhere: in this process, in a sandbox, in another program.
 pub trait Runner {
     /// Verifies a bundle with the publisher's key, and makes it ready.
     ///
@@ -55,9 +55,15 @@ pub struct Exception {
 }
 
 impl Row {
+    /// The name that the engine has in reports which comes first.
+    pub fn first_engine(&self) -> &'static str {
+        let first = self.engine.split(", else ").next().unwrap_or_default();
+        first.trim_start_matches("deterministic ")
+    }
+
     /// Whether a GPU comes first.
     pub fn is_on_webgpu(&self) -> bool {
-        self.engine.starts_with("webgpu")
+        self.first_engine() == "webgpu"
     }
 
     /// What counts as the same answer.
@@ -80,7 +86,7 @@ pub fn other_browsers() -> Vec<Row> {
     let row = |program| Row {
         engine: "executor, else tract",
         target: program,
-        runner: Box::new(InBrowser { program, webgpu: false }),
+        runner: Box::new(Asked { program, webgpu: false }),
         exceptions: &[],
     };
     vec![row("firefox"), row("webkit")]
@@ -122,11 +128,27 @@ pub fn rows() -> Vec<Row> {
         Row {
             engine: "executor, else tract",
             target: "browser",
-            runner: Box::new(InBrowser { program: "chromium", webgpu: false }),
+            runner: Box::new(Asked { program: "chromium", webgpu: false }),
+            exceptions: &[],
+        },
+        Row {
+            engine: "burn-flex, else executor",
+            target: "native",
+            runner: Box::new(Asked { program: "burn-flex", webgpu: false }),
             exceptions: &[],
         },
         webgpu(),
     ]
+}
+
+/// The row on a GPU natively, which is a program on the CPU where there is none.
+pub fn native_gpu() -> Row {
+    Row {
+        engine: "burn-wgpu, else executor",
+        target: "native",
+        runner: Box::new(Asked { program: "burn-wgpu", webgpu: false }),
+        exceptions: &[],
+    }
 }
 
 /// The row on a GPU, which is a program on the CPU here.
@@ -134,7 +156,7 @@ pub fn webgpu() -> Row {
     Row {
         engine: "webgpu, else executor",
         target: "browser",
-        runner: Box::new(InBrowser { program: "chromium", webgpu: true }),
+        runner: Box::new(Asked { program: "chromium", webgpu: true }),
         exceptions: &[],
     }
 }

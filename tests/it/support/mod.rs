@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each helper serves some of the tests")]
 
 pub mod bundle;
+pub mod burn;
 pub mod child;
 pub mod examples;
 pub mod npz;

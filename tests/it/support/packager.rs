@@ -68,15 +68,16 @@ pub fn packager_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("PANNIER_PACKAGER") {
         Some(path) => PathBuf::from(path),
-        None => build(),
+        None => build(&["-p", "pannier-packager", "--bin", "packager"]),
     })
 }
 
-fn build() -> PathBuf {
+/// Builds a program of this project, which these options of Cargo name.
+pub(super) fn build(options: &[&str]) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(project_root()).stderr(Stdio::inherit());
-    command.args(["build", "-p", "pannier-packager", "--bin", "packager", "--message-format=json"]);
+    command.arg("build").args(options).arg("--message-format=json");
     // Into the folder that these tests lie in (TARGET/PROFILE/deps/it-...), or everything would be compiled again.
     let executable = std::env::current_exe().expect("the path of this program");
     command.env("CARGO_TARGET_DIR", executable.ancestors().nth(3).expect("tests lie in the target folder"));
@@ -84,7 +85,7 @@ fn build() -> PathBuf {
         command.arg("--release");
     }
     let output = command.output().expect("cargo starts");
-    assert!(output.status.success(), "the packager binary does not build");
+    assert!(output.status.success(), "{command:?} fails");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
     let executable = messages.lines().rev().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
