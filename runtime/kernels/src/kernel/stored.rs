@@ -121,23 +121,3 @@ unsafe fn rows<S: Simd, C: Codes>(w: &Widen) {
         }
     }
 }
-
-/// A vector for each vector of columns of some panels.
-#[inline(always)]
-pub unsafe fn each<S: Simd, const P: usize, const NV: usize>(
-    first: *const u8,
-    panel_bytes: usize,
-    bytes: usize,
-    load: impl Fn(*const u8) -> S::V,
-) -> [[S::V; NV]; P] {
-    // SAFETY: as in `row`.
-    unsafe {
-        let mut all = [[S::zero(); NV]; P];
-        for (i, panel) in all.iter_mut().enumerate() {
-            for (v, slot) in panel.iter_mut().enumerate() {
-                *slot = load(first.add(i * panel_bytes + v * S::LANES * bytes));
-            }
-        }
-        all
-    }
-}

@@ -1,7 +1,7 @@
 //! Numbers that are stored in few bits, multiplied with one row as they are widened.
 
 use super::pointwise::{Finish, Target, Tile};
-use super::stored::{Codes, each};
+use super::stored::Codes;
 use crate::simd::Simd;
 use crate::stored::Layout;
 
@@ -107,5 +107,25 @@ unsafe fn step<S: Simd, C: Codes, const P: usize, const NV: usize, const ZEROS: 
                 }
             }
         }
+    }
+}
+
+/// A vector for each vector of columns of some panels.
+#[inline(always)]
+unsafe fn each<S: Simd, const P: usize, const NV: usize>(
+    first: *const u8,
+    panel_bytes: usize,
+    bytes: usize,
+    load: impl Fn(*const u8) -> S::V,
+) -> [[S::V; NV]; P] {
+    // SAFETY: as in `row`.
+    unsafe {
+        let mut all = [[S::zero(); NV]; P];
+        for (i, panel) in all.iter_mut().enumerate() {
+            for (v, slot) in panel.iter_mut().enumerate() {
+                *slot = load(first.add(i * panel_bytes + v * S::LANES * bytes));
+            }
+        }
+        all
     }
 }
