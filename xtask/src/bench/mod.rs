@@ -159,20 +159,20 @@ pub fn run(wanted: &Wanted) -> Result<()> {
 }
 
 fn gpu(bench: &Bench, rounds: u32) -> Result<Value> {
-    Ok(json!({
-        "machine": machine::describe()?,
-        "versions": machine::versions(bench)?,
-        "rounds": rounds,
-        "models": measure::gpu::models(bench, rounds)?,
-    }))
+    described(bench, rounds, measure::gpu::models(bench, rounds)?)
 }
 
 fn peers(bench: &Bench, rounds: u32) -> Result<Value> {
+    described(bench, rounds, measure::peers::models(bench, rounds)?)
+}
+
+/// Models that were measured, and on what.
+fn described(bench: &Bench, rounds: u32, models: Vec<Value>) -> Result<Value> {
     Ok(json!({
         "machine": machine::describe()?,
         "versions": machine::versions(bench)?,
         "rounds": rounds,
-        "models": measure::peers::models(bench, rounds)?,
+        "models": models,
     }))
 }
 
