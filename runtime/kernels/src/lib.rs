@@ -38,6 +38,7 @@ mod isa;
 mod kernel;
 mod kernels;
 mod matmul;
+mod packed;
 mod packing;
 mod panels;
 mod pool;
@@ -47,6 +48,7 @@ mod step;
 mod stored;
 mod table;
 mod threads;
+mod tiles;
 mod view;
 
 pub use bytes::{ByteConv, ByteKind, ByteMatMul, ByteOutput, ByteView, ByteWeights, Elements, ElementsMut};

@@ -7,9 +7,11 @@ use crate::kernel::quick::Quick;
 use crate::kernel::stored::Widen;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::kernel::stored_row::StoredRow;
+use crate::packed;
 use crate::step::Step;
 use crate::stored::{Layout, Storage};
-use crate::table::{MAX_ROWS, Table, WIDE};
+use crate::table::{MAX_ROWS, Table};
+use crate::tiles::Tiles;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -27,7 +29,8 @@ pub(crate) struct Panels {
 
 impl Panels {
     pub fn new(table: &Table, k: usize, n: usize) -> Result<Self, KernelError> {
-        Self::of(table.lanes, table.max_vectors(), k, n)
+        let max_vectors = if packed::suits(table, k, n) { 1 } else { table.max_vectors() };
+        Self::of(table.lanes, max_vectors, k, n)
     }
 
     /// Panels of up to `max_vectors` vectors of `lanes` columns: `k` rows, and one before them.
@@ -137,7 +140,7 @@ pub(crate) trait Source {
 }
 
 /// Pointers that are kept for the tiles of one block.
-const POINTERS: usize = 1024;
+pub(crate) const POINTERS: usize = 1024;
 /// Floats of A that are kept in the second-level cache while all panels pass.
 const BLOCK_FLOATS: usize = 32 * 1024;
 /// Fewest rows for which all panels are read once more.
@@ -217,12 +220,12 @@ impl Part<'_> {
 /// Most runs for which pointers fit.
 pub(crate) const MAX_RUNS: usize = POINTERS / MAX_ROWS;
 
-/// Computes the panels of a single row, several at a time, and returns the first that is left.
+/// Computes the panels of a few rows, several at a time, and returns the first that is left.
 ///
 /// # Safety
 ///
-/// As for [`multiply`]; `rows` holds the pointers of the row.
-unsafe fn multiply_row(
+/// As for [`multiply`]; `rows` holds the pointers of the rows, for which the table has kernels.
+unsafe fn multiply_beside(
     part: &Part<'_>,
     (runs, run_len): (usize, usize),
     rows: *const *const f32,
@@ -230,56 +233,58 @@ unsafe fn multiply_row(
 ) -> usize {
     let Part { table, panels, .. } = part;
     let mut p = part.range.start;
-    #[cfg(target_arch = "wasm32")]
-    if let Packed::Stored(..) = part.packed {
-        return p;
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    if let Packed::Stored(packed, storage, _) = part.packed {
-        let layout = Layout { k: panels.k, storage };
-        if runs > 1 || !layout.suits_row() {
-            return p;
-        }
-        let kernels = match storage {
-            Storage::Half => &table.stored[0],
-            Storage::Int8(_) => &table.stored[1],
-            Storage::Int4(_) => &table.stored[2],
-        };
-        while p < part.range.end {
-            let vectors = panels.vectors(p);
-            let wide = p + WIDE <= part.range.end && panels.vectors(p + WIDE - 1) == vectors;
-            let end = if wide { p + WIDE } else { p + 1 };
-            // SAFETY: panels of the same width follow each other, and so do their columns; the row is there.
-            unsafe {
-                let mut target = part.target(p, 0, 1, quick);
-                target.cols = panels.columns(&(p..end)).len();
-                let panel = packed.add(panels.first_column(p) * layout.column_bytes());
-                kernels[vectors - 1][usize::from(wide)](&StoredRow {
-                    row: *rows,
-                    panel,
-                    layout,
-                    target,
-                    finish: table.finish,
-                });
-            }
-            p = end;
-        }
-        return p;
-    }
-    while p + WIDE <= part.range.end {
+    let beside = table.beside[part.rows - 1];
+    // Where as many panels of the same width follow each other.
+    let end_of_equal = |p: usize| {
         let vectors = panels.vectors(p);
-        if panels.vectors(p + WIDE - 1) != vectors {
-            // Past the wider panels there are only narrow ones; up to there, one at a time.
-            break;
+        let end = p + beside.get(vectors - 1)?.panels;
+        (end <= part.range.end && panels.vectors(end - 1) == vectors).then_some(end)
+    };
+    if let Packed::Stored(..) = part.packed {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let (1, 1, Packed::Stored(packed, storage, _)) = (runs, part.rows, part.packed)
+            && let layout = (Layout { k: panels.k, storage })
+            && layout.suits_row()
+        {
+            let kernels = match storage {
+                Storage::Half => &table.stored[0],
+                Storage::Int8(_) => &table.stored[1],
+                Storage::Int4(_) => &table.stored[2],
+            };
+            while p < part.range.end {
+                let (vectors, equal) = (panels.vectors(p), end_of_equal(p));
+                let end = equal.unwrap_or(p + 1);
+                // SAFETY: panels of the same width follow each other, and so do their columns; the row is there.
+                unsafe {
+                    let mut target = part.target(p, 0, 1, quick);
+                    target.cols = panels.columns(&(p..end)).len();
+                    let panel = packed.add(panels.first_column(p) * layout.column_bytes());
+                    kernels[vectors - 1][usize::from(equal.is_some())](&StoredRow {
+                        row: *rows,
+                        panel,
+                        layout,
+                        target,
+                        finish: table.finish,
+                    });
+                }
+                p = end;
+            }
         }
-        // SAFETY: WIDE panels of the same width follow each other, and so do their columns.
+        return p;
+    }
+    // Past the wider panels there are only narrow ones; up to there, one at a time.
+    while p < part.range.end
+        && let Some(end) = end_of_equal(p)
+    {
+        // SAFETY: panels of the same width follow each other, and so do their columns.
         unsafe {
-            let mut target = part.target(p, 0, 1, quick);
-            target.cols = part.panels.columns(&(p..p + WIDE)).len();
+            let mut target = part.target(p, 0, part.rows, quick);
+            target.cols = panels.columns(&(p..end)).len();
             let (panel, finish) = (part.panel(p), table.finish);
-            table.wide[vectors - 1](&Product { rows, runs, run_len, panel, target, finish });
+            let kernel = beside[panels.vectors(p) - 1].run;
+            kernel(&Product { rows, runs, run_len, panel, target, finish });
         }
-        p += WIDE;
+        p = end;
     }
     p
 }
@@ -293,44 +298,46 @@ unsafe fn multiply_row(
 pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let Part { table, panels, .. } = part;
     let (runs, run_len) = source.runs();
-    let tiles = part.rows.div_ceil(table.max_rows());
-    if tiles == 0 || panels.count == 0 {
+    let tiles = Tiles::of(part.rows, table.max_rows());
+    if tiles.count == 0 || panels.count == 0 {
         return;
     }
-    let (short, taller) = (part.rows / tiles, part.rows % tiles);
-    let tile_start = |t: usize| t * short + t.min(taller);
+    if packed::suits_rows(table, panels.k, panels.n, part.rows) {
+        // SAFETY: the caller's.
+        return unsafe { packed::multiply(part, source) };
+    }
     let per_tile = (runs * table.max_rows()).max(1);
     // Panels that are widened are so for every block of rows.
     let rarely = if matches!(part.packed, Packed::Stored(..)) { 4 } else { 1 };
     let block = if panels.len() <= SMALL_FLOATS && rarely == 1 {
         1
     } else {
-        let tiles = rarely * BLOCK_FLOATS.max(BLOCK_ROWS * panels.k) / (panels.k.max(1) * table.max_rows());
-        tiles.min(POINTERS / per_tile).max(1)
+        let most = rarely * BLOCK_FLOATS.max(BLOCK_ROWS * panels.k) / (panels.k.max(1) * table.max_rows());
+        most.min(POINTERS / per_tile).max(1)
     };
     let quick = Quick::of(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
     let mut t0 = 0;
-    while t0 < tiles {
-        let t1 = (t0 + block).min(tiles);
+    while t0 < tiles.count {
+        let t1 = (t0 + block).min(tiles.count);
         for t in t0..t1 {
-            let (first, end) = (tile_start(t), tile_start(t + 1));
+            let rows = tiles.rows(t);
             // SAFETY: a block has at most POINTERS pointers.
-            unsafe { source.fill(first, end - first, pointers.add((t - t0) * per_tile)) };
+            unsafe { source.fill(rows.start, rows.len(), pointers.add((t - t0) * per_tile)) };
         }
         let mut range = part.range.clone();
-        if part.rows == 1 {
+        if part.rows <= table.beside.len() && part.rows <= table.max_rows() {
             // SAFETY: as below.
-            range.start = unsafe { multiply_row(part, (runs, run_len), pointers, quick) };
+            range.start = unsafe { multiply_beside(part, (runs, run_len), pointers, quick) };
         }
         for p in range {
             let vectors = panels.vectors(p);
             // SAFETY: there is such a panel.
             let panel = unsafe { part.panel(p) };
             for t in t0..t1 {
-                let (first, end) = (tile_start(t), tile_start(t + 1));
-                let kernel = table.products[end - first - 1][vectors - 1];
+                let rows = tiles.rows(t);
+                let kernel = table.products[rows.len() - 1][vectors - 1];
                 // SAFETY: rows and columns are inside the part; the table has a tile for each size that occurs.
                 unsafe {
                     kernel(&Product {
@@ -338,7 +345,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
                         runs,
                         run_len,
                         panel,
-                        target: part.target(p, first, end - first, quick),
+                        target: part.target(p, rows.start, rows.len(), quick),
                         finish: table.finish,
                     });
                 }

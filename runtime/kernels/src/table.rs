@@ -5,6 +5,7 @@ use crate::kernel::cell::{self, Gru, Lstm};
 use crate::kernel::depthwise::{self, Depthwise};
 use crate::kernel::layout::{self, Transpose};
 use crate::kernel::lines::{self, Lines};
+use crate::kernel::packed::{self, Pack, PackedProduct};
 use crate::kernel::pointwise::{self, Finish, Pointwise};
 use crate::kernel::pool::{self, Pool};
 use crate::kernel::product::{self, Product};
@@ -23,14 +24,29 @@ use crate::simd::strict::Strict;
 /// Most rows of a product's tile on any instruction set.
 pub const MAX_ROWS: usize = 8;
 
-/// Panels that are multiplied side by side with a single row: as many sums as registers hold beside what is loaded.
-pub const WIDE: usize = if cfg!(all(target_arch = "wasm32", target_feature = "relaxed-simd")) {
-    3
-} else if cfg!(target_arch = "wasm32") {
-    2
-} else {
-    4
-};
+/// Panels of so many vectors that are multiplied side by side with so many rows, 3 at most: as many sums as registers hold beside
+/// what is loaded.
+const fn panels_beside(rows: usize, vectors: usize) -> usize {
+    if cfg!(target_arch = "wasm32") { [6, 4, 3][rows - 1] / vectors } else { 4 }
+}
+
+/// Few rows by panels side by side.
+#[derive(Clone, Copy)]
+pub struct Beside {
+    pub panels: usize,
+    pub run: unsafe fn(&Product<'_>),
+}
+
+/// Products whose rows are packed.
+pub struct PackedRows {
+    pub rows: usize,
+    pub pack: unsafe fn(&Pack),
+    pub tile: unsafe fn(&PackedProduct<'_>),
+}
+
+/// Whether the tables that have tiles for packed rows use them. In modules for WebAssembly they pay where wasmtime compiles them, and
+/// cost where V8 does.
+const PACKS_ROWS: bool = cfg!(any(not(target_arch = "wasm32"), feature = "packed-rows"));
 
 /// Tiles of a first layer: how many pixels they have, and the kernels for strides of 1 and 2.
 pub struct FirstLayer {
@@ -50,9 +66,11 @@ pub struct Table {
     pub lanes: usize,
     /// `products[rows - 1][vectors - 1]`: the tiles.
     pub products: &'static [&'static [unsafe fn(&Product<'_>)]],
-    /// `wide[vectors - 1]`: one row by [`WIDE`] panels.
-    pub wide: &'static [unsafe fn(&Product<'_>)],
-    /// `stored[storage][vectors - 1]`: one row by a panel, and by [`WIDE`] panels, of halves, 8-bit and 4-bit integers.
+    /// `beside[rows - 1][vectors - 1]`: few rows by panels side by side.
+    pub beside: &'static [&'static [Beside]],
+    /// Where rows are packed, the tiles for that, each of one row more than the one before it.
+    pub packed: &'static [PackedRows],
+    /// `stored[storage][vectors - 1]`: one row by a panel, and by as many as with numbers, of halves, 8-bit and 4-bit integers.
     #[cfg(not(target_arch = "wasm32"))]
     pub stored: [&'static [StoredRows]; 3],
     pub widen: Entry<Widen>,
@@ -91,7 +109,7 @@ impl Table {
 macro_rules! table {
     ($name:ident, $simd:ty, $isa:expr, deterministic: $deterministic:literal, $(#[$attr:meta])?
      rows: [$($rows:literal)*], vectors: $vectors:tt, lines: [$([$line:literal $line_vectors:literal])*],
-     pixels: [$pixels:literal $half:literal]) => {
+     pixels: [$pixels:literal $half:literal], packed: [[$($few:literal)*] [$($packed:literal)*]]) => {
         mod $name {
             use super::*;
             entries! { $simd, [$(#[$attr])?]
@@ -124,9 +142,23 @@ macro_rules! table {
             }
 
             $(#[$attr])?
-            unsafe fn wide<const NV: usize>(args: &Product<'_>) {
+            unsafe fn beside<const MR: usize, const P: usize, const NV: usize>(args: &Product<'_>) {
                 // SAFETY: as above.
-                unsafe { product::row::<$simd, WIDE, NV>(args) }
+                unsafe { product::beside::<$simd, MR, P, NV>(args) }
+            }
+
+            #[allow(dead_code, reason = "only where rows are packed")]
+            $(#[$attr])?
+            unsafe fn pack<const MR: usize>(args: &Pack) {
+                // SAFETY: as above.
+                unsafe { packed::pack::<$simd, MR>(args) }
+            }
+
+            #[allow(dead_code, reason = "only where rows are packed")]
+            $(#[$attr])?
+            unsafe fn packed_tile<const MR: usize>(args: &PackedProduct<'_>) {
+                // SAFETY: as above.
+                unsafe { packed::tile::<$simd, MR>(args) }
             }
 
             #[cfg(not(target_arch = "wasm32"))]
@@ -153,12 +185,20 @@ macro_rules! table {
                 deterministic: $deterministic,
                 lanes: <$simd as Simd>::LANES,
                 products: &[$(products!($rows, $vectors)),*],
-                wide: &[$(wide::<$line_vectors>),*],
+                beside: {
+                    const ONE: &[Beside] = &[$(beside!(1, $line_vectors)),*];
+                    if PACKS_ROWS { &[ONE, $(&[beside!($few, 1)]),*] } else { &[ONE] }
+                },
+                packed: if PACKS_ROWS {
+                    &[$(PackedRows { rows: $packed, pack: pack::<$packed>, tile: packed_tile::<$packed> }),*]
+                } else {
+                    &[]
+                },
                 #[cfg(not(target_arch = "wasm32"))]
                 stored: [
-                    &[$([stored::<Halves, 1, $line_vectors>, stored::<Halves, WIDE, $line_vectors>]),*],
-                    &[$([stored::<Int8, 1, $line_vectors>, stored::<Int8, WIDE, $line_vectors>]),*],
-                    &[$([stored::<Int4, 1, $line_vectors>, stored::<Int4, WIDE, $line_vectors>]),*],
+                    &[$([stored::<Halves, 1, $line_vectors>, stored::<Halves, { panels_beside(1, $line_vectors) }, $line_vectors>]),*],
+                    &[$([stored::<Int8, 1, $line_vectors>, stored::<Int8, { panels_beside(1, $line_vectors) }, $line_vectors>]),*],
+                    &[$([stored::<Int4, 1, $line_vectors>, stored::<Int4, { panels_beside(1, $line_vectors) }, $line_vectors>]),*],
                 ],
                 widen,
                 lines: &[$(FirstLayer {
@@ -189,6 +229,15 @@ macro_rules! products {
     ($rows:literal, [$($vectors:literal)*]) => { &[$(product::<$rows, $vectors>),*] };
 }
 
+macro_rules! beside {
+    ($rows:literal, $vectors:literal) => {
+        Beside {
+            panels: panels_beside($rows, $vectors),
+            run: beside::<$rows, { panels_beside($rows, $vectors) }, $vectors>,
+        }
+    };
+}
+
 macro_rules! entries {
     ($simd:ty, $attrs:tt $($name:ident: $args:ty => $module:ident::$kernel:ident,)*) => {
         $(entry! { $simd, $attrs $name: $args => $module::$kernel })*
@@ -209,29 +258,29 @@ macro_rules! entry {
 #[cfg(any(not(target_arch = "wasm32"), target_feature = "relaxed-simd"))]
 macro_rules! tables {
     ($fast:ident, $strict:ident, $simd:ty, $isa:expr, $(#[$attr:meta])? rows: $rows:tt, vectors: $vectors:tt, lines: $lines:tt,
-     pixels: $pixels:tt) => {
-        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
-        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels }
+     pixels: $pixels:tt, packed: $packed:tt) => {
+        table! { $fast, $simd, $isa, deterministic: false, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels, packed: $packed }
+        table! { $strict, Strict<$simd>, $isa, deterministic: true, $(#[$attr])? rows: $rows, vectors: $vectors, lines: $lines, pixels: $pixels, packed: $packed }
     };
 }
 
 // Tiles: measured with examples/layers.rs, see docs/adr/009-own-kernels.md.
 #[cfg(target_arch = "x86_64")]
 tables! { avx512, avx512_strict, crate::simd::avx512::Avx512, Isa::Avx512, #[target_feature(enable = "avx512f")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], lines: [[16 1] [12 2] [8 3]], pixels: [8 4] }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], lines: [[16 1] [12 2] [8 3]], pixels: [8 4], packed: [[] []] }
 #[cfg(target_arch = "x86_64")]
 tables! { avx2, avx2_strict, crate::simd::avx2::Avx2, Isa::Avx2Fma, #[target_feature(enable = "avx2,fma,f16c")]
-rows: [1 2 3 4 5 6], vectors: [1 2], lines: [[8 1] [6 2]], pixels: [4 2] }
+rows: [1 2 3 4 5 6], vectors: [1 2], lines: [[8 1] [6 2]], pixels: [4 2], packed: [[] []] }
 #[cfg(target_arch = "aarch64")]
 tables! { neon, neon_strict, crate::simd::neon::Neon, Isa::Neon, #[target_feature(enable = "neon")]
-rows: [1 2 3 4 5 6 7 8], vectors: [1 2], lines: [[8 1] [8 2]], pixels: [4 2] }
+rows: [1 2 3 4 5 6 7 8], vectors: [1 2], lines: [[8 1] [8 2]], pixels: [4 2], packed: [[] []] }
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
-tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+tables! { wasm, wasm_strict, crate::simd::wasm::Wasm, Isa::WasmRelaxed, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2], packed: [[2 3] [4 5 6 7 8]] }
 // Without fused products there is no difference between fast and deterministic. The tile: docs/adr/016-addresses-in-loops.md.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3], vectors: [1 2 3], lines: [[8 1] [4 2] [2 3]], pixels: [4 2] }
+table! { wasm, crate::simd::wasm::Wasm, Isa::WasmSimd128, deterministic: true, rows: [1 2 3], vectors: [1 2 3], lines: [[8 1] [4 2] [2 3]], pixels: [4 2], packed: [[2 3] [4 5 6 7 8]] }
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2] }
+table! { scalar, crate::simd::scalar::Scalar, Isa::Scalar, deterministic: true, rows: [1 2 3 4], vectors: [1 2], lines: [[8 1] [4 2]], pixels: [4 2], packed: [[2 3] [4 5 6 7 8]] }
 
 /// The table for an instruction set; another for those that this program was not built for.
 pub fn table(isa: Isa, deterministic: bool) -> &'static Table {

@@ -18,6 +18,7 @@ pub mod depthwise;
 pub mod layout;
 pub mod lines;
 pub mod math;
+pub mod packed;
 pub mod pointwise;
 pub mod pool;
 pub mod product;

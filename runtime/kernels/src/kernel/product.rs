@@ -48,27 +48,37 @@ pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
     }
 }
 
-/// One row by `P` neighbouring panels of `NV` vectors each: with a single row, a single panel would leave the units that multiply
+/// `MR` rows by `P` neighbouring panels of `NV` vectors each: with few rows, a single panel would leave the units that multiply
 /// waiting for their own sums.
 #[inline(always)]
-pub unsafe fn row<S: Simd, const P: usize, const NV: usize>(p: &Product<'_>) {
-    // SAFETY: the driver gives a row and P panels; the target has one row and at most P * NV vectors.
+pub unsafe fn beside<S: Simd, const MR: usize, const P: usize, const NV: usize>(p: &Product<'_>) {
+    // SAFETY: the driver gives the rows and P panels; the target has as many rows and at most P * NV vectors.
     unsafe {
         let panel_len = (p.runs * p.run_len + 1) * NV * S::LANES;
-        let mut acc = [[S::zero(); NV]; P];
-        for (i, sums) in acc.iter_mut().enumerate() {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = S::load(p.panel.add(i * panel_len + v * S::LANES));
+        let mut acc = [[[S::zero(); NV]; P]; MR];
+        for (i, v) in (0..P).flat_map(|i| (0..NV).map(move |v| (i, v))) {
+            let bias = S::load(p.panel.add(i * panel_len + v * S::LANES));
+            for row in &mut acc {
+                row[i][v] = bias;
             }
         }
         let mut panel = p.panel.add(NV * S::LANES);
         for run in 0..p.runs {
-            let piece = *p.rows.add(run);
+            let mut rows = [core::ptr::null(); MR];
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row = *p.rows.add(run * MR + r);
+            }
             for k in 0..p.run_len {
-                let a = S::splat(*piece.add(k));
-                for (i, sums) in acc.iter_mut().enumerate() {
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::madd(a, S::load(panel.add(i * panel_len + v * S::LANES)), *sum);
+                let mut a = [S::zero(); MR];
+                for (row, a) in rows.iter().zip(&mut a) {
+                    *a = S::splat(*row.add(k));
+                }
+                for i in 0..P {
+                    for v in 0..NV {
+                        let b = S::load(panel.add(i * panel_len + v * S::LANES));
+                        for (row, a) in acc.iter_mut().zip(a) {
+                            row[i][v] = S::madd(a, b, row[i][v]);
+                        }
                     }
                 }
                 panel = panel.add(NV * S::LANES);
@@ -76,10 +86,8 @@ pub unsafe fn row<S: Simd, const P: usize, const NV: usize>(p: &Product<'_>) {
         }
         let mut tile = Tile::new();
         let tile = tile.as_mut_ptr();
-        for (i, sums) in acc.iter().enumerate() {
-            for (v, sum) in sums.iter().enumerate() {
-                S::store(tile.add((i * NV + v) * S::LANES), *sum);
-            }
+        for (at, sum) in acc.iter().flatten().flatten().enumerate() {
+            S::store(tile.add(at * S::LANES), *sum);
         }
         (p.finish)(&Finish { tile, tile_stride: P * NV * S::LANES, target: p.target });
     }

@@ -119,6 +119,17 @@ pub unsafe trait Simd: Copy + 'static {
     /// `LANES` binary16 numbers from memory.
     unsafe fn load_halves(p: *const u16) -> Self::V;
 
+    /// Writes 4 floats of each of 4 rows so that those of a column are side by side, and the columns `stride` apart.
+    #[inline(always)]
+    unsafe fn transpose(rows: [*const f32; 4], out: *mut f32, stride: usize) {
+        for column in 0..4 {
+            for (r, row) in rows.iter().enumerate() {
+                // SAFETY: the caller's rows and columns.
+                unsafe { *out.add(column * stride + r) = *row.add(column) };
+            }
+        }
+    }
+
     /// `n` floats from memory, without looking further where that is a whole vector.
     #[inline(always)]
     unsafe fn load_part(p: *const f32, n: usize) -> Self::V {

@@ -146,6 +146,18 @@ unsafe impl Simd for Wasm {
         unsafe { i32x4_extend_low_i16x8(i16x8_extend_low_i8x16(v128_load32_zero(p.cast()))) }
     }
     #[inline(always)]
+    unsafe fn transpose(rows: [*const f32; 4], out: *mut f32, stride: usize) {
+        unsafe {
+            let [a, b, c, d] = rows.map(|row| Self::load(row));
+            let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
+            Self::store(out, i64x2_shuffle::<0, 2>(ab, cd));
+            Self::store(out.add(stride), i64x2_shuffle::<1, 3>(ab, cd));
+            let (ab, cd) = (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+            Self::store(out.add(2 * stride), i64x2_shuffle::<0, 2>(ab, cd));
+            Self::store(out.add(3 * stride), i64x2_shuffle::<1, 3>(ab, cd));
+        }
+    }
+    #[inline(always)]
     unsafe fn load_halves(p: *const u16) -> Self::V {
         unsafe { super::widen_halves::<Self>(u32x4_load_extend_u16x4(p)) }
     }

@@ -138,6 +138,8 @@ fn convolutions_of_the_shapes_that_models_have_are_right() {
         // 1-D: with and without padding, sliding windows over a signal, and very many taps.
         ConvShape { padding: [0, 1, 0, 1], ..ConvShape::new([1, 40], 60, 33, [1, 3]) },
         ConvShape::new([1, 30], 16, 20, [1, 5]),
+        ConvShape { padding: [0, 2, 0, 2], ..ConvShape::new([1, 30], 9, 70, [1, 5]) },
+        ConvShape { padding: [1; 4], stride: [2, 2], groups: 2, ..ConvShape::new([9, 8], 10, 120, [3, 3]) },
         ConvShape::new([30, 1], 16, 20, [5, 1]),
         ConvShape { stride: [1, 16], ..ConvShape::new([1, 96], 1, 19, [1, 32]) },
         ConvShape { stride: [1, 3], padding: [0, 70, 0, 75], ..ConvShape::new([1, 50], 2, 5, [1, 150]) },

@@ -1,0 +1,69 @@
+//! Products whose rows of A are packed first, where the table has tiles for that.
+
+use crate::kernel::packed::{Pack, PackedProduct};
+use crate::kernel::quick::Quick;
+use crate::panels::{POINTERS, Part, Source};
+use crate::table::{MAX_ROWS, Table};
+use crate::tiles::Tiles;
+use core::mem::MaybeUninit;
+
+/// Floats of A that are packed at a time, in the stack: with a panel they stay in the first-level or second-level cache.
+const PACKED_FLOATS: usize = 24 * 1024;
+/// Columns from which packing pays: each number that is packed then meets so many.
+const FEWEST_COLUMNS: usize = 48;
+
+/// Whether a product with a `[k, n]` matrix packs its rows. Its panels are one vector wide.
+pub(crate) fn suits(table: &Table, k: usize, n: usize) -> bool {
+    n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= PACKED_FLOATS / MAX_ROWS
+}
+
+/// Whether so many rows are enough for it.
+pub(crate) fn suits_rows(table: &Table, k: usize, n: usize, rows: usize) -> bool {
+    suits(table, k, n) && table.packed.first().is_some_and(|lowest| rows >= lowest.rows)
+}
+
+/// Computes a part, tile by tile.
+///
+/// # Safety
+///
+/// As for [`panels::multiply`](crate::panels::multiply); the part [suits](suits_rows).
+pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
+    let Part { table, panels, .. } = part;
+    let (runs, run_len) = source.runs();
+    let k = panels.k();
+    let quick = Quick::of(part.steps);
+    let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
+    let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
+    let mut packed = MaybeUninit::<[f32; PACKED_FLOATS]>::uninit();
+    let packed: *mut f32 = packed.as_mut_ptr().cast();
+
+    let (Some(lowest), Some(tallest)) = (table.packed.first(), table.packed.last()) else { return };
+    let tiles = Tiles::of(part.rows, tallest.rows);
+    let block = (PACKED_FLOATS / (k * tallest.rows).max(1)).max(1);
+    for t0 in (0..tiles.count).step_by(block) {
+        let block = t0..(t0 + block).min(tiles.count);
+        let place = |t: usize| packed.wrapping_add((t - t0) * k * tallest.rows);
+        let kernels = |rows: usize| &table.packed[rows - lowest.rows];
+        for t in block.clone() {
+            let rows = tiles.rows(t);
+            // SAFETY: the source has these rows; a tile has at most `MAX_ROWS * MAX_RUNS` pointers, a block at most `PACKED_FLOATS`.
+            unsafe {
+                source.fill(rows.start, rows.len(), pointers);
+                (kernels(rows.len()).pack)(&Pack { rows: pointers, runs, run_len, out: place(t) });
+            }
+        }
+        for p in part.range.clone() {
+            // SAFETY: rows and columns are inside the part; a panel of one vector has as many floats as a vector in each row.
+            unsafe {
+                let panel = part.panel(p);
+                let panel_end = panel.add((k + 1) * table.lanes);
+                for t in block.clone() {
+                    let rows = tiles.rows(t);
+                    let target = part.target(p, rows.start, rows.len(), quick);
+                    let (a, finish) = (place(t), table.finish);
+                    (kernels(rows.len()).tile)(&PackedProduct { a, k, panel, panel_end, target, finish });
+                }
+            }
+        }
+    }
+}
