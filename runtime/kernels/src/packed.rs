@@ -9,24 +9,28 @@ use core::mem::MaybeUninit;
 
 /// Floats of A that are packed at a time, in the stack: with a panel they stay in the first-level or second-level cache.
 const PACKED_FLOATS: usize = 24 * 1024;
-/// Columns from which packing pays: each number that is packed then meets so many.
-const FEWEST_COLUMNS: usize = 48;
+/// Columns from which packing pays: a number that is packed meets so many. Measured in wasmtime on x86-64 (Sapphire Rapids or later) with
+/// `examples/layers.rs`: with 12 it pays for most layers with relaxed SIMD, and costs nothing without.
+const FEWEST_COLUMNS: usize = 12;
 
-/// Whether a product with a `[k, n]` matrix packs its rows. Its panels are one vector wide.
+/// Vectors of a panel.
+pub(crate) const VECTORS: usize = 1;
+
+/// Whether a product with a `[k, n]` matrix packs its rows.
 pub(crate) fn suits(table: &Table, k: usize, n: usize) -> bool {
     n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= PACKED_FLOATS / MAX_ROWS
 }
 
 /// Whether so many rows are enough for it.
-pub(crate) fn suits_rows(table: &Table, k: usize, n: usize, rows: usize) -> bool {
-    suits(table, k, n) && table.packed.first().is_some_and(|lowest| rows >= lowest.rows)
+pub(crate) fn suits_rows(table: &Table, rows: usize) -> bool {
+    table.packed.first().is_some_and(|lowest| rows >= lowest.rows)
 }
 
 /// Computes a part, tile by tile.
 ///
 /// # Safety
 ///
-/// As for [`panels::multiply`](crate::panels::multiply); the part [suits](suits_rows).
+/// As for [`panels::multiply`](crate::panels::multiply); the part's panels are made for it, and its rows [suit](suits_rows).
 pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let Part { table, panels, .. } = part;
     let (runs, run_len) = source.runs();

@@ -25,12 +25,15 @@ pub(crate) struct Panels {
     /// Vectors of the narrower panels, and how many panels have one more; those come first.
     narrow: usize,
     wider: usize,
+    /// Whether rows of A are packed for them.
+    packs_rows: bool,
 }
 
 impl Panels {
     pub fn new(table: &Table, k: usize, n: usize) -> Result<Self, KernelError> {
-        let max_vectors = if packed::suits(table, k, n) { 1 } else { table.max_vectors() };
-        Self::of(table.lanes, max_vectors, k, n)
+        let packs_rows = packed::suits(table, k, n);
+        let max_vectors = if packs_rows { packed::VECTORS } else { table.max_vectors() };
+        Ok(Self { packs_rows, ..Self::of(table.lanes, max_vectors, k, n)? })
     }
 
     /// Panels of up to `max_vectors` vectors of `lanes` columns: `k` rows, and one before them.
@@ -43,7 +46,7 @@ impl Panels {
         let rows = k.checked_add(1).ok_or(KernelError::Overflow { what: "packed matrix" })?;
         let columns = vectors.checked_mul(lanes).ok_or(KernelError::Overflow { what: "packed matrix" })?;
         product("packed matrix", &[rows, columns])?;
-        Ok(Self { n, k, lanes, count, narrow, wider })
+        Ok(Self { n, k, lanes, count, narrow, wider, packs_rows: false })
     }
 
     pub fn count(&self) -> usize {
@@ -302,7 +305,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     if tiles.count == 0 || panels.count == 0 {
         return;
     }
-    if packed::suits_rows(table, panels.k, panels.n, part.rows) {
+    if panels.packs_rows && packed::suits_rows(table, part.rows) {
         // SAFETY: the caller's.
         return unsafe { packed::multiply(part, source) };
     }

@@ -107,7 +107,11 @@ impl Kernels {
         let [height, width] = shape.kernel;
         let [inputs, outputs] = shape.group();
         let k = if method == Method::Winograd { inputs } else { height * width * inputs };
-        let panels = Panels::new(self.table, k, outputs)?;
+        let panels = match method {
+            // Its rows are read where they are.
+            Method::Planar => Panels::of(self.table.lanes, self.table.max_vectors(), k, outputs)?,
+            _ => Panels::new(self.table, k, outputs)?,
+        };
         crate::error::product("packed weights", &[panels.len(), shape.groups, 64])?;
         Ok(Conv { kernels: *self, shape, method, panels })
     }
