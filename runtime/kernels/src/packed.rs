@@ -7,8 +7,12 @@ use crate::table::{MAX_ROWS, Table};
 use crate::tiles::Tiles;
 use core::mem::MaybeUninit;
 
-/// Floats of A that are packed at a time, in the stack: with a panel they stay in the first-level or second-level cache.
-const PACKED_FLOATS: usize = 24 * 1024;
+/// Floats of A for which there is room in the stack.
+const MOST_FLOATS: usize = 24 * 1024;
+/// Floats of A that are packed at a time, while all panels pass, or two tiles: they stay in the first-level cache, and an instance in
+/// the sandbox pays for few pages of its stack.
+const BLOCK_FLOATS: usize = 6 * 1024;
+const BLOCK_TILES: usize = 2;
 /// Columns from which packing pays: a number that is packed meets so many. Measured in wasmtime on x86-64 (Sapphire Rapids or later) with
 /// `examples/layers.rs`: with 12 it pays for most layers with relaxed SIMD, and costs nothing without.
 const FEWEST_COLUMNS: usize = 12;
@@ -18,7 +22,7 @@ pub(crate) const VECTORS: usize = 1;
 
 /// Whether a product with a `[k, n]` matrix packs its rows.
 pub(crate) fn suits(table: &Table, k: usize, n: usize) -> bool {
-    n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= PACKED_FLOATS / MAX_ROWS
+    n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= MOST_FLOATS / MAX_ROWS
 }
 
 /// Whether so many rows are enough for it.
@@ -38,19 +42,20 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let quick = Quick::of(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
-    let mut packed = MaybeUninit::<[f32; PACKED_FLOATS]>::uninit();
+    let mut packed = MaybeUninit::<[f32; MOST_FLOATS]>::uninit();
     let packed: *mut f32 = packed.as_mut_ptr().cast();
 
     let (Some(lowest), Some(tallest)) = (table.packed.first(), table.packed.last()) else { return };
     let tiles = Tiles::of(part.rows, tallest.rows);
-    let block = (PACKED_FLOATS / (k * tallest.rows).max(1)).max(1);
+    let tile = (k * tallest.rows).max(1);
+    let block = (BLOCK_FLOATS / tile).max(BLOCK_TILES).min(MOST_FLOATS / tile).max(1);
     for t0 in (0..tiles.count).step_by(block) {
         let block = t0..(t0 + block).min(tiles.count);
-        let place = |t: usize| packed.wrapping_add((t - t0) * k * tallest.rows);
+        let place = |t: usize| packed.wrapping_add((t - t0) * tile);
         let kernels = |rows: usize| &table.packed[rows - lowest.rows];
         for t in block.clone() {
             let rows = tiles.rows(t);
-            // SAFETY: the source has these rows; a tile has at most `MAX_ROWS * MAX_RUNS` pointers, a block at most `PACKED_FLOATS`.
+            // SAFETY: the source has these rows; a tile has at most `MAX_ROWS * MAX_RUNS` pointers, a block at most `MOST_FLOATS`.
             unsafe {
                 source.fill(rows.start, rows.len(), pointers);
                 (kernels(rows.len()).pack)(&Pack { rows: pointers, runs, run_len, out: place(t) });
