@@ -2,7 +2,7 @@
 
 use crate::kernel::packed::{Pack, PackedProduct};
 use crate::kernel::quick::Quick;
-use crate::panels::{POINTERS, Part, Source};
+use crate::panels::{POINTERS, Packed, Part, Source};
 use crate::table::{MAX_ROWS, Table};
 use crate::tiles::Tiles;
 use core::mem::MaybeUninit;
@@ -13,7 +13,7 @@ const MOST_FLOATS: usize = 24 * 1024;
 /// the sandbox pays for few pages of its stack.
 const BLOCK_FLOATS: usize = 6 * 1024;
 const BLOCK_TILES: usize = 2;
-/// Columns from which packing pays: a number that is packed meets so many. Measured in wasmtime on x86-64 (Sapphire Rapids or later) with
+/// Columns from which packing pays: a number that is packed meets so many. Measured in wasmtime on x86-64 (Intel Xeon with AMX) with
 /// `examples/layers.rs`: with 12 it pays for most layers with relaxed SIMD, and costs nothing without.
 const FEWEST_COLUMNS: usize = 12;
 
@@ -48,7 +48,9 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let (Some(lowest), Some(tallest)) = (table.packed.first(), table.packed.last()) else { return };
     let tiles = Tiles::of(part.rows, tallest.rows);
     let tile = (k * tallest.rows).max(1);
-    let block = (BLOCK_FLOATS / tile).max(BLOCK_TILES).min(MOST_FLOATS / tile).max(1);
+    // Panels that are widened are so for every block.
+    let floats = if matches!(part.packed, Packed::Stored(..)) { MOST_FLOATS } else { BLOCK_FLOATS };
+    let block = (floats / tile).max(BLOCK_TILES).min(MOST_FLOATS / tile).max(1);
     for t0 in (0..tiles.count).step_by(block) {
         let block = t0..(t0 + block).min(tiles.count);
         let place = |t: usize| packed.wrapping_add((t - t0) * tile);
