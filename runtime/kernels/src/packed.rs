@@ -3,7 +3,7 @@
 use crate::kernel::packed::{Pack, PackedProduct};
 use crate::kernel::quick::Quick;
 use crate::panels::{POINTERS, Packed, Part, Source};
-use crate::table::{MAX_ROWS, Table};
+use crate::table::{MAX_ROWS, PACKS_ROWS, Table};
 use crate::tiles::Tiles;
 use core::mem::MaybeUninit;
 
@@ -22,12 +22,12 @@ pub(crate) const VECTORS: usize = 1;
 
 /// Whether a product with a `[k, n]` matrix packs its rows.
 pub(crate) fn suits(table: &Table, k: usize, n: usize) -> bool {
-    n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= MOST_FLOATS / MAX_ROWS
+    PACKS_ROWS && n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= MOST_FLOATS / MAX_ROWS
 }
 
 /// Whether so many rows are enough for it.
 pub(crate) fn suits_rows(table: &Table, rows: usize) -> bool {
-    table.packed.first().is_some_and(|lowest| rows >= lowest.rows)
+    PACKS_ROWS && table.packed.first().is_some_and(|lowest| rows >= lowest.rows)
 }
 
 /// Computes a part, tile by tile.

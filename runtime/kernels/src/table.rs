@@ -46,7 +46,7 @@ pub struct PackedRows {
 
 /// Whether the tables that have tiles for packed rows use them. In modules for WebAssembly they pay where wasmtime compiles them, and
 /// cost where V8 does.
-const PACKS_ROWS: bool = cfg!(any(not(target_arch = "wasm32"), feature = "packed-rows"));
+pub const PACKS_ROWS: bool = cfg!(any(not(target_arch = "wasm32"), feature = "packed-rows"));
 
 /// Tiles of a first layer: how many pixels they have, and the kernels for strides of 1 and 2.
 pub struct FirstLayer {
