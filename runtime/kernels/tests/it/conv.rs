@@ -140,6 +140,13 @@ fn convolutions_of_the_shapes_that_models_have_are_right() {
         ConvShape::new([1, 30], 16, 20, [1, 5]),
         ConvShape { padding: [0, 2, 0, 2], ..ConvShape::new([1, 30], 9, 70, [1, 5]) },
         ConvShape { padding: [1; 4], stride: [2, 2], groups: 2, ..ConvShape::new([9, 8], 10, 120, [3, 3]) },
+        // From planes, as a product whose rows are not packed.
+        ConvShape {
+            stride: [2, 3],
+            dilation: [1, 2],
+            padding: [2, 1, 2, 2],
+            ..ConvShape::new([3, 11], 11, 12, [3, 2])
+        },
         ConvShape::new([30, 1], 16, 20, [5, 1]),
         ConvShape { stride: [1, 16], ..ConvShape::new([1, 96], 1, 19, [1, 32]) },
         ConvShape { stride: [1, 3], padding: [0, 70, 0, 75], ..ConvShape::new([1, 50], 2, 5, [1, 150]) },
