@@ -13,7 +13,7 @@ use crate::model::SandboxedModel;
 use crate::stop::Free;
 use crate::{guest, load};
 use pannier::Trust;
-use pannier_wasm_module::PAGE_BYTES;
+use pannier_wasm_module::{PAGE_BYTES, SPLIT_REVISION};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Engine, MemoryType, Module};
@@ -69,7 +69,8 @@ impl Sandbox {
         let max_instances = config.max_instances.max(1);
         let engine = Engine::new(&engine::configuration(config, max_instances)).map_err(setup)?;
         let files = Files::open(config);
-        let code_key = Key::of(&[b"code", &engine::settings(&engine), &source.digest()]);
+        let revision = SPLIT_REVISION.to_le_bytes();
+        let code_key = Key::of(&[b"code", &revision, &engine::settings(&engine), &source.digest()]);
         let Compiled { shell, base } = Compiled::new(&engine, &source, flavour, &files, &code_key)?;
         let inner = Inner {
             ticker: Ticker::start()?,

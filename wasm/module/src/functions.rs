@@ -12,9 +12,12 @@ use crate::module::{Module, counted_body};
 ///
 /// wasmtime's own means, epochs, call the host where this traps. Such a call clobbers all vector registers, and code around hot
 /// loops keeps its values in memory because of it; a trap clobbers nothing.
-const CHECK: [u8; 10] = [
+///
+/// The load is atomic because a compiler may take the word of a plain one for what an earlier check has found, where nothing in between
+/// stores or calls: wasmtime's does, and a loop that only computes would never be stopped.
+const CHECK: [u8; 11] = [
     0x41, 0x00, // i32.const 0
-    0x28, 0x42, 0x01, 0x00, // i32.load, of memory 1, aligned to 4, at offset 0
+    0xfe, 0x10, 0x42, 0x01, 0x00, // i32.atomic.load, of memory 1, aligned to 4, at offset 0
     0x04, 0x40, // if
     0x00, // unreachable
     0x0b, // end

@@ -45,7 +45,7 @@ pub use image::MemoryImage;
 pub use memory::memory_module;
 pub use plain::plain;
 pub use sections::{Ending, Kind, Section, append_section, custom_section, kind, last_section, sections};
-pub use split::{MEMORY_IMPORT, STOP_IMPORT, Split, split};
+pub use split::{MEMORY_IMPORT, SPLIT_REVISION, STOP_IMPORT, Split, split};
 
 /// Size of a page of linear memory.
 pub const PAGE_BYTES: u64 = 64 * 1024;

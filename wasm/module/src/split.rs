@@ -16,6 +16,10 @@ pub const MEMORY_IMPORT: (&str, &str) = ("pannier", "memory");
 /// is not zero, code of the shell traps (`unreachable`) at the next loop or call. No other instruction of the shell reaches it.
 pub const STOP_IMPORT: (&str, &str) = ("pannier", "stop");
 
+/// Counts what [`split`] has made of the same guest in the course of this crate. Who keeps shells, or code compiled of them, keeps this
+/// with them: with another number they are made anew.
+pub const SPLIT_REVISION: u32 = 2;
+
 /// A module's code and its memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

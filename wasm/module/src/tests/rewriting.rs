@@ -84,7 +84,7 @@ fn a_shell_looks_at_loops_and_before_calls_whether_to_stop() {
         )
     };
     let module = format!("(module (table 1 funcref) (memory 1) {})", functions(""));
-    let check = "(if (i32.load $stop (i32.const 0)) (then unreachable))";
+    let check = "(if (i32.atomic.load $stop (i32.const 0)) (then unreachable))";
     let expected = format!("(module (table 1 funcref) (memory 1) (memory $stop 1 1 shared) {})", functions(check));
     assert_eq!(bodies(&split(&wat(&module)).unwrap().shell), bodies(&wat(&expected)));
 }
