@@ -39,7 +39,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let Part { table, panels, .. } = part;
     let (runs, run_len) = source.runs();
     let k = panels.k();
-    let quick = Quick::of(part.steps);
+    let quick = Quick::of_product(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
     let mut packed = MaybeUninit::<[f32; MOST_FLOATS]>::uninit();
@@ -68,11 +68,15 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
             unsafe {
                 let panel = part.panel(p);
                 let panel_end = panel.add((k + 1) * table.lanes);
+                let target = part.target(p, 0, 0, quick);
+                let mut product = PackedProduct { a: packed, k, panel, panel_end, target, finish: table.finish };
                 for t in block.clone() {
                     let rows = tiles.rows(t);
-                    let target = part.target(p, rows.start, rows.len(), quick);
-                    let (a, finish) = (place(t), table.finish);
-                    (kernels(rows.len()).tile)(&PackedProduct { a, k, panel, panel_end, target, finish });
+                    product.a = place(t);
+                    product.target.dst = target.dst.add(rows.start * target.stride);
+                    product.target.row = target.row + rows.start;
+                    product.target.rows = rows.len();
+                    (kernels(rows.len()).tile)(&product);
                 }
             }
         }

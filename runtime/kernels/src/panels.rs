@@ -318,7 +318,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
         let most = rarely * BLOCK_FLOATS.max(BLOCK_ROWS * panels.k) / (panels.k.max(1) * table.max_rows());
         most.min(POINTERS / per_tile).max(1)
     };
-    let quick = Quick::of(part.steps);
+    let quick = Quick::of_product(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
     let mut t0 = 0;

@@ -7,8 +7,10 @@ use crate::import::Stop;
 use crate::ir::{Id, Ir, Node, Op};
 
 pub(super) fn run(ir: &mut Ir, _: &Context<'_>) -> Result<(), Stop> {
-    let uses = ir.uses();
+    let mut uses = ir.uses();
     Rewrite::walk(ir, |rewrite, node| {
+        let node = in_order(rewrite, node, &uses);
+        let node = before_reshape(rewrite, node, &mut uses);
         let node = fuse(rewrite, node, &uses);
         let node = scale_and_shift(rewrite, node, &uses);
         rewrite.emit(node);
@@ -16,19 +18,73 @@ pub(super) fn run(ir: &mut Ir, _: &Context<'_>) -> Result<(), Stop> {
     })
 }
 
-/// The node, with the work of the one before it where it can take that over: or rather, the other way round.
-fn fuse(rewrite: &mut Rewrite<'_>, mut node: Node, uses: &[usize]) -> Node {
-    let Op::Fused(Fused::Chain(chain)) = &node.op else { return node };
-    let Some(main) = node.input(0) else { return node };
-    // The operand of the first step may be the one that was just computed.
-    let mut swapped = None;
-    if let (Some(EpilogueStep::Combine(combine)), Some(operand)) = (chain.epilogue.steps.first(), node.input(1)) {
-        let same = rewrite.ir.shape(operand) == rewrite.ir.shape(main);
-        let better = !takes(rewrite, main, uses) && takes(rewrite, operand, uses);
-        swapped = combine.swapped().filter(|_| same && better && operand != main);
+/// A chain behind a reshape that only moves axes of size 1 goes before it, where it can join what computes its operand; then the
+/// reshape is what is returned. Images of one pixel are such, which a squeeze-and-excitation block has between its layers.
+fn before_reshape(rewrite: &mut Rewrite<'_>, node: Node, uses: &mut Vec<usize>) -> Node {
+    let moved = |rewrite: &mut Rewrite<'_>, uses: &mut Vec<usize>| {
+        let (Op::Fused(Fused::Chain(_)), main, output) = (&node.op, node.input(0)?, node.output()?) else {
+            return None;
+        };
+        let source = source_that_takes(rewrite, main, uses)?;
+        let (from, to) = (rewrite.ir.shape(source).to_vec(), rewrite.ir.shape(output).to_vec());
+        let axes = moved_axes(&to, &from).filter(|_| rewrite.ir.shape(main) == to)?;
+        let mut inputs = vec![Some(source)];
+        for operand in node.inputs.iter().skip(1).flatten() {
+            let shape = operand_shape(rewrite.ir.shape(*operand), &axes, from.len());
+            inputs.push(Some(rewrite.reshaped(*operand, &shape)));
+        }
+        let made = rewrite.ir.fresh(&node.name, rewrite.ir.values[output].dtype, from);
+        uses.resize(uses.len().max(made + 1), 1);
+        let chain = Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs: vec![Some(made)] };
+        let chain = fuse(rewrite, chain, uses);
+        rewrite.emit(chain);
+        Some(Node { name: node.name.clone(), op: Op::Reshape, inputs: vec![Some(made)], outputs: node.outputs.clone() })
+    };
+    moved(rewrite, uses).unwrap_or(node)
+}
+
+/// For each axis of a shape its place in another one that has the same sizes in the same order but for those of 1, which have none.
+fn moved_axes(shape: &[usize], other: &[usize]) -> Option<Vec<Option<usize>>> {
+    let mut places = (0..other.len()).filter(|axis| other[*axis] != 1);
+    let mut place = |size: &usize| match size {
+        1 => Some(None),
+        size => places.next().filter(|axis| other[*axis] == *size).map(Some),
+    };
+    let axes: Option<Vec<_>> = shape.iter().map(&mut place).collect();
+    axes.filter(|_| places.next().is_none())
+}
+
+/// The shape of an operand that is broadcast to a shape, where the axes of that are at other places.
+fn operand_shape(operand: &[usize], axes: &[Option<usize>], rank: usize) -> Vec<usize> {
+    let mut shape = vec![1; rank];
+    for (size, axis) in operand.iter().rev().zip(axes.iter().rev()) {
+        if let Some(axis) = axis {
+            shape[*axis] = *size;
+        }
     }
-    if let Some(combine) = swapped {
+    shape
+}
+
+/// A chain whose main operand is the one that was just computed, even if it is that of the first step.
+fn in_order(rewrite: &Rewrite<'_>, mut node: Node, uses: &[usize]) -> Node {
+    let Op::Fused(Fused::Chain(chain)) = &node.op else { return node };
+    let (Some(EpilogueStep::Combine(combine)), Some(main), Some(operand)) =
+        (chain.epilogue.steps.first(), node.input(0), node.input(1))
+    else {
+        return node;
+    };
+    let joins = |id: Id| takes(rewrite, id, uses) || source_that_takes(rewrite, id, uses).is_some();
+    let same = rewrite.ir.shape(operand) == rewrite.ir.shape(main);
+    if let Some(combine) = combine.swapped().filter(|_| same && operand != main && !joins(main) && joins(operand)) {
         exchange(&mut node, combine);
+    }
+    node
+}
+
+/// The node, with the work of the one before it where it can take that over: or rather, the other way round.
+fn fuse(rewrite: &mut Rewrite<'_>, node: Node, uses: &[usize]) -> Node {
+    if !matches!(node.op, Op::Fused(Fused::Chain(_))) {
+        return node;
     }
     let Some(main) = node.input(0).filter(|main| takes(rewrite, *main, uses)) else { return node };
     join(rewrite, main, &node).unwrap_or(node)
@@ -48,6 +104,12 @@ fn exchange(node: &mut Node, combine: Combine) {
 fn takes(rewrite: &Rewrite<'_>, id: Id, uses: &[usize]) -> bool {
     uses.get(id) == Some(&1)
         && matches!(rewrite.maker(id), Some(Node { op: Op::Fused(fused), .. }) if fused.epilogue().is_some())
+}
+
+/// What a value is another shape of, if that [`takes`] more work, and nobody else wants the value.
+fn source_that_takes(rewrite: &Rewrite<'_>, id: Id, uses: &[usize]) -> Option<Id> {
+    let reshape = rewrite.maker(id).filter(|maker| matches!(maker.op, Op::Reshape) && uses.get(id) == Some(&1))?;
+    reshape.input(0).filter(|source| takes(rewrite, *source, uses))
 }
 
 /// The node that computes `main`, with the steps of a chain appended.

@@ -205,6 +205,39 @@ fn layer_normalisation_in_pieces_becomes_one_operator() {
 }
 
 #[test]
+fn summands_and_activations_of_images_of_one_pixel_join_their_layer() {
+    let mut model = Model::new();
+    let x = model.input(&[1, 8, 5, 6]);
+    let (down, up) = (model.weight(&[2, 8, 1, 1]), model.weight(&[8, 2, 1, 1]));
+    let (few, many) = (model.weight(&[1, 2, 1, 1]), model.weight(&[1, 8, 1, 1]));
+    let mean = model.node("GlobalAveragePool", &[x]);
+    let y = model.node("Conv", &[mean, down]);
+    let y = model.node("Add", &[y, few]);
+    let y = model.node("Relu", &[y]);
+    let y = model.node("Conv", &[y, up]);
+    let y = model.node("Add", &[many, y]);
+    let y = model.node("HardSigmoid", &[y]);
+    let y = model.node("Mul", &[x, y]);
+    let steps: Vec<_> = model.steps(y).into_iter().filter(|step| !["view", "Transpose"].contains(step)).collect();
+    assert_eq!(steps, ["Reduce", "Conv", "Conv", "Chain"]);
+}
+
+#[test]
+fn chains_go_before_reshapes_with_their_operands() {
+    // An operand for each of the axes that are not 1, and one for both.
+    for shape in [&[4, 1, 1, 1][..], &[6], &[4, 1, 6], &[1]] {
+        let mut model = Model::new();
+        let (x, weights, operand) = (model.input(&[4, 3]), model.weight(&[3, 6]), model.weight(shape));
+        let to = model.ints(&[4, 1, 6]);
+        let y = model.node("MatMul", &[x, weights]);
+        let y = model.node("Reshape", &[y, to]);
+        let y = if shape.len() == 4 { y } else { model.node("Sub", &[operand, y]) };
+        let y = model.node("Relu", &[y]);
+        assert_eq!(model.steps(y), ["MatMul", "view"], "{shape:?}");
+    }
+}
+
+#[test]
 fn elementwise_work_is_one_pass() {
     let mut model = Model::new();
     let (x, other) = (model.input(&[4, 6]), model.input(&[4, 6]));

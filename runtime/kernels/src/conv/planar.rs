@@ -71,7 +71,7 @@ pub(super) unsafe fn run(run: &Run<'_>, scratch: &mut [f32]) {
 ///
 /// The lines of this row are in the scratch memory.
 unsafe fn tiles(s: &ConvShape, part: &Part<'_>, lines: *const f32) {
-    let quick = Quick::of(part.steps);
+    let quick = Quick::of_product(part.steps);
     for p in part.range.clone() {
         let start = part.panels.first_column(p);
         let FirstLayer { pixels, by_stride } = &part.table.lines[part.panels.vectors(p) - 1];

@@ -209,7 +209,7 @@ unsafe fn tiles<D: Dot>(p: &BytePointwise<'_>) {
                 }
                 let target = Target { dst: tile, stride: tile_stride, rows, cols, row: whole.row + row, ..whole };
                 let target = Target { col: whole.col + col, ..target };
-                (p.store.finish)(&Finish { tile, tile_stride, target });
+                (p.store.finish)(&Finish::tile(tile, tile_stride, target));
                 for (r, c) in (0..rows).flat_map(|r| (0..cols).step_by(lanes).map(move |c| (r, c))) {
                     let (at, n) = place(r, c);
                     save::<D>(p, at, D::S::load(tile.add(r * tile_stride + c)), n);

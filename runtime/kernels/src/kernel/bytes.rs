@@ -177,7 +177,7 @@ pub unsafe fn store<D: Dot, const NV: usize, const MR: usize>(
         if let Form::Bytes { .. } = s.form {
             // In place; then as bytes.
             let target = Target { dst: tile, stride: tile_stride, ..s.target };
-            (s.finish)(&Finish { tile, tile_stride, target });
+            (s.finish)(&Finish::tile(tile, tile_stride, target));
             for r in 0..MR {
                 let mut c = 0;
                 while c < cols {
@@ -189,7 +189,7 @@ pub unsafe fn store<D: Dot, const NV: usize, const MR: usize>(
             }
         } else {
             let target = Target { dst: s.dst.cast(), ..s.target };
-            (s.finish)(&Finish { tile, tile_stride, target });
+            (s.finish)(&Finish::tile(tile, tile_stride, target));
         }
     }
 }

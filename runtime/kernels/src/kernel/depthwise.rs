@@ -180,7 +180,7 @@ unsafe fn finish<S: Simd>(
     unsafe {
         let dst = t.dst.add(x * t.stride + c);
         let target = Target { dst, rows, cols, row: t.row + x, col: t.col + c, ..t };
-        (d.finish)(&Finish { tile, tile_stride, target });
+        (d.finish)(&Finish::tile(tile, tile_stride, target));
     }
 }
 

@@ -89,7 +89,7 @@ pub unsafe fn beside<S: Simd, const MR: usize, const P: usize, const NV: usize>(
         for (at, sum) in acc.iter().flatten().flatten().enumerate() {
             S::store(tile.add(at * S::LANES), *sum);
         }
-        (p.finish)(&Finish { tile, tile_stride: P * NV * S::LANES, target: p.target });
+        (p.finish)(&Finish::tile(tile, P * NV * S::LANES, p.target));
     }
 }
 
@@ -141,8 +141,9 @@ pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
     // SAFETY: as in `tile`; MR * NV vectors fit in a `Tile`.
     unsafe {
         if let Some(quick) = &target.quick {
-            quick.apply::<S, NV, MR>(acc);
             let rest = target.cols - (NV - 1) * S::LANES;
+            quick.add::<S, NV, MR>(acc, (target.row, target.col), rest);
+            quick.apply::<S, NV, MR>(acc);
             for (r, row) in acc.iter().enumerate() {
                 let dst = target.dst.add(r * target.stride);
                 for (v, x) in row.iter().enumerate().take(NV - 1) {
@@ -160,6 +161,6 @@ pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
                 S::store(tile.add((r * NV + v) * S::LANES), *x);
             }
         }
-        finish(&Finish { tile, tile_stride: NV * S::LANES, target: *target });
+        finish(&Finish::tile(tile, NV * S::LANES, *target));
     }
 }

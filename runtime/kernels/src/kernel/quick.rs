@@ -2,7 +2,7 @@
 
 use super::math;
 use crate::simd::Simd;
-use crate::step::{Activation, Step};
+use crate::step::{Activation, Operand, Step};
 
 /// What is done with a register before it is stored.
 #[derive(Clone, Copy)]
@@ -13,15 +13,35 @@ enum Kind {
     HardSwish { alpha: f32, beta: f32 },
 }
 
-/// An activation that is cheap, or none, with perhaps scale and shift before and after it.
+/// A matrix that is added, of the shape of the whole result: what a residual connection leads past a layer.
+#[derive(Clone, Copy)]
+struct Added {
+    /// Row and column 0.
+    values: *const f32,
+    stride: usize,
+}
+
+/// An activation that is cheap, or none, with perhaps scale and shift before and after it; in products, a matrix is added before.
 #[derive(Clone, Copy)]
 pub struct Quick {
+    added: Option<Added>,
     before: Option<(f32, f32)>,
     kind: Kind,
     affine: Option<(f32, f32)>,
 }
 
 impl Quick {
+    /// The quick form of some steps after a product, if they have one. Who has it calls [`Quick::add`], then [`Quick::apply`].
+    pub fn of_product(steps: &[Step<'_>]) -> Option<Self> {
+        match steps {
+            [Step::Add(Operand::Full(view)), rest @ ..] => {
+                let added = Some(Added { values: view.ptr(), stride: view.stride() });
+                Some(Self { added, ..Self::of(rest)? })
+            }
+            steps => Self::of(steps),
+        }
+    }
+
     /// The quick form of some steps, if they have one. It computes the same bits.
     pub fn of(steps: &[Step<'_>]) -> Option<Self> {
         let (before, steps) = match steps {
@@ -41,7 +61,32 @@ impl Quick {
             [Step::Affine { scale, shift }] => Some((*scale, *shift)),
             _ => return None,
         };
-        Some(Self { before, kind, affine })
+        Some(Self { added: None, before, kind, affine })
+    }
+
+    /// Adds the matrix, if there is one, to the rows from `row` and the columns from `col`, of which the last vector has `rest`.
+    ///
+    /// # Safety
+    ///
+    /// The steps that this was made of were checked against a computation that has these rows and columns, and are still there.
+    #[inline(always)]
+    pub unsafe fn add<S: Simd, const N: usize, const M: usize>(
+        &self,
+        acc: &mut [[S::V; N]; M],
+        (row, col): (usize, usize),
+        rest: usize,
+    ) {
+        let Some(Added { values, stride }) = self.added else { return };
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: the matrix covers the computation.
+            unsafe {
+                let y = values.add((row + r) * stride + col);
+                for (v, x) in acc.iter_mut().enumerate().take(N - 1) {
+                    *x = S::add(*x, S::load(y.add(v * S::LANES)));
+                }
+                acc[N - 1] = S::add(acc[N - 1], S::load_part(y.add((N - 1) * S::LANES), rest));
+            }
+        }
     }
 
     /// Applies it to some registers.

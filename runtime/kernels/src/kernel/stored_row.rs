@@ -32,7 +32,7 @@ pub unsafe fn row<S: Simd, C: Codes, const P: usize, const NV: usize>(r: &Stored
         for (i, sum) in sums.as_flattened_mut().iter().enumerate() {
             S::store(tile.add(i * S::LANES), *sum);
         }
-        (r.finish)(&Finish { tile, tile_stride: P * NV * S::LANES, target: r.target });
+        (r.finish)(&Finish::tile(tile, P * NV * S::LANES, r.target));
     }
 }
 

@@ -166,7 +166,7 @@ unsafe fn finish<S: Simd>(t: &Output<'_>, tile: &[[S::V; OUT]; OUT], c: usize, c
                 col: t.target.col + c,
                 ..t.target
             };
-            (t.finish)(&Finish { tile: buffer, tile_stride: S::LANES, target });
+            (t.finish)(&Finish::tile(buffer, S::LANES, target));
         }
     }
 }

@@ -185,7 +185,7 @@ fn steps_take_every_kind_of_operand() {
         (|y| Step::Max(y), f64::max),
         (|y| Step::PRelu(y), |x, y| if x < 0.0 { x * y } else { x }),
     ];
-    for (rows, cols) in [(1, 1), (3, 5), (7, 16), (2, 1500), (200, 3), (33, 47)] {
+    for (rows, cols) in [(1, 1), (3, 5), (7, 16), (100, 48), (2, 1500), (2, 2048), (200, 3), (33, 47)] {
         let mut numbers = Numbers::new((rows * cols) as u64);
         let far = |x: &f32| if x.abs() < 0.1 { 0.5 } else { *x };
         let x: Vec<f32> = numbers.vec(rows * cols).iter().map(far).collect();
@@ -208,6 +208,38 @@ fn steps_take_every_kind_of_operand() {
                     let target = ViewMut::dense(&mut out, rows, cols).unwrap();
                     kernels.pointwise(View::dense(&x, rows, cols).unwrap(), target, &[step(operand)]).unwrap();
                     out
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_follow_each_other_whatever_lies_between_rows() {
+    for (rows, cols) in [(40, 64), (3, 2048), (5, 7)] {
+        for gaps in [[0, 0], [3, 0], [0, 3]] {
+            let strides = gaps.map(|gap| cols + gap);
+            let mut numbers = Numbers::new((rows * cols) as u64);
+            let (x, before, y) = (numbers.vec(rows * strides[0]), numbers.vec(rows * strides[1]), numbers.vec(cols));
+            let steps =
+                [Step::Mul(Operand::Cols(&y)), Step::Activate(Activation::Abs), Step::Add(Operand::Destination)];
+            // With and without a step that wants what was there.
+            for steps in [&steps[..2], &steps[..]] {
+                let at = |i: usize, stride: usize| i / cols * stride + i % cols;
+                let expected: Vec<f64> = (0..rows * cols)
+                    .map(|i| {
+                        let product = (f64::from(x[at(i, strides[0])]) * f64::from(y[i % cols])).abs();
+                        product + if steps.len() == 3 { f64::from(before[at(i, strides[1])]) } else { 0.0 }
+                    })
+                    .collect();
+                compare(&format!("{rows} x {cols}, {gaps:?}"), 1e-6, &expected, |kernels| {
+                    let mut out = before.clone();
+                    let source = View::new(&x, rows, cols, strides[0]).unwrap();
+                    kernels.pointwise(source, ViewMut::new(&mut out, rows, cols, strides[1]).unwrap(), steps).unwrap();
+                    for (row, was) in out.chunks(strides[1]).zip(before.chunks(strides[1])) {
+                        assert_eq!(row[cols..], was[cols..], "wrote between rows");
+                    }
+                    (0..rows * cols).map(|i| out[at(i, strides[1])]).collect()
                 });
             }
         }
