@@ -38,6 +38,7 @@ fn main() -> Result<()> {
         "session_ms": repeated(|| Ok(Session::from_source(bytes.as_slice(), &model.trust, &untested())?))?,
         "process": process()?,
         "arena_bytes": arena_bytes(&bytes, &model)?,
+        "input_bytes": model.case.inputs.iter().map(|(_, input)| input.bytes().len()).sum::<usize>(),
         "image_bytes": loaded.report().image_bytes,
         "engine": loaded.report().engine,
     });

@@ -53,20 +53,24 @@ fn ready(text: &mut String, models: &[Value]) -> Result<()> {
 
 fn memory(text: &mut String, models: &[Value]) -> Result<()> {
     text.push_str(
-        "| an instance | shared image MB | own memory KiB: idle | after its runs | arena KiB | first run ms (page faults) | second run ms \
-         (page faults) |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
+        "| an instance | shared image MB | own memory KiB: idle | after its runs | arena | inputs | beyond both | first run ms \
+         (page faults) | second run ms (page faults) |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for model in models {
         let (instances, live) = (&model["instances"], &model["instances"]["live"]);
+        let (after, arena) = (own_bytes(&live["after_run"])?, number(instances, "arena_bytes")?);
+        let inputs = number(instances, "input_bytes")?;
         writeln!(
             text,
-            "| {} | {:.1} | {:.0} | {:.0} | {:.0} | {} | {} |",
+            "| {} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} |",
             name(model)?,
             number(instances, "image_bytes")? / 1e6,
             own_bytes(&live["idle"])? / 1024.0,
-            own_bytes(&live["after_run"])? / 1024.0,
-            number(instances, "arena_bytes")? / 1024.0,
+            after / 1024.0,
+            arena / 1024.0,
+            inputs / 1024.0,
+            (after - arena - inputs) / 1024.0,
             run(&live["first_run"])?,
             run(&live["second_run"])?,
         )?;
