@@ -42,6 +42,7 @@ mod packed;
 mod packing;
 mod panels;
 mod pool;
+mod product;
 mod recurrent;
 mod simd;
 mod step;

@@ -3,7 +3,8 @@
 use crate::error::{KernelError, long_enough, same};
 use crate::kernels::Kernels;
 use crate::packing::{Form, Packing};
-use crate::panels::{Panels, Part, Source, multiply};
+use crate::panels::{Panels, Part, Source};
+use crate::product::multiply;
 use crate::step::{self, Step};
 use crate::stored::{self, PackedWeights, Storage};
 use crate::view::{View, ViewMut};

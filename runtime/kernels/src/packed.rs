@@ -2,39 +2,20 @@
 
 use crate::kernel::packed::{Pack, PackedProduct};
 use crate::kernel::quick::Quick;
-use crate::panels::{POINTERS, Packed, Part, Source};
-use crate::table::{MAX_ROWS, PACKS_ROWS, Table};
+use crate::panels::{PACKED_FLOATS, POINTERS, Packed, Part, Source};
 use crate::tiles::Tiles;
 use core::mem::MaybeUninit;
 
-/// Floats of A for which there is room in the stack.
-const MOST_FLOATS: usize = 24 * 1024;
 /// Floats of A that are packed at a time, while all panels pass, or two tiles: they stay in the first-level cache, and an instance in
 /// the sandbox pays for few pages of its stack.
 const BLOCK_FLOATS: usize = 6 * 1024;
 const BLOCK_TILES: usize = 2;
-/// Columns from which packing pays: a number that is packed meets so many. Measured in wasmtime on x86-64 (Intel Xeon with AMX) with
-/// `examples/layers.rs`: with 12 it pays for most layers with relaxed SIMD, and costs nothing without.
-const FEWEST_COLUMNS: usize = 12;
-
-/// Vectors of a panel.
-pub(crate) const VECTORS: usize = 1;
-
-/// Whether a product with a `[k, n]` matrix packs its rows.
-pub(crate) fn suits(table: &Table, k: usize, n: usize) -> bool {
-    PACKS_ROWS && n >= FEWEST_COLUMNS && !table.packed.is_empty() && k <= MOST_FLOATS / MAX_ROWS
-}
-
-/// Whether so many rows are enough for it.
-pub(crate) fn suits_rows(table: &Table, rows: usize) -> bool {
-    PACKS_ROWS && table.packed.first().is_some_and(|lowest| rows >= lowest.rows)
-}
 
 /// Computes a part, tile by tile.
 ///
 /// # Safety
 ///
-/// As for [`panels::multiply`](crate::panels::multiply); the part's panels are made for it, and its rows [suit](suits_rows).
+/// As for [`product::multiply`](crate::product::multiply); the part's panels [pack](crate::panels::Panels::pack_rows) its rows.
 pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let Part { table, panels, .. } = part;
     let (runs, run_len) = source.runs();
@@ -42,22 +23,22 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let quick = Quick::of_product(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
-    let mut packed = MaybeUninit::<[f32; MOST_FLOATS]>::uninit();
+    let mut packed = MaybeUninit::<[f32; PACKED_FLOATS]>::uninit();
     let packed: *mut f32 = packed.as_mut_ptr().cast();
 
     let (Some(lowest), Some(tallest)) = (table.packed.first(), table.packed.last()) else { return };
     let tiles = Tiles::of(part.rows, tallest.rows);
     let tile = (k * tallest.rows).max(1);
     // Panels that are widened are so for every block.
-    let floats = if matches!(part.packed, Packed::Stored(..)) { MOST_FLOATS } else { BLOCK_FLOATS };
-    let block = (floats / tile).max(BLOCK_TILES).min(MOST_FLOATS / tile).max(1);
+    let floats = if matches!(part.packed, Packed::Stored(..)) { PACKED_FLOATS } else { BLOCK_FLOATS };
+    let block = (floats / tile).max(BLOCK_TILES).min(PACKED_FLOATS / tile).max(1);
     for t0 in (0..tiles.count).step_by(block) {
         let block = t0..(t0 + block).min(tiles.count);
         let place = |t: usize| packed.wrapping_add((t - t0) * tile);
         let kernels = |rows: usize| &table.packed[rows - lowest.rows];
         for t in block.clone() {
             let rows = tiles.rows(t);
-            // SAFETY: the source has these rows; a tile has at most `MAX_ROWS * MAX_RUNS` pointers, a block at most `MOST_FLOATS`.
+            // SAFETY: the source has these rows; a tile has at most `MAX_ROWS * MAX_RUNS` pointers, a block at most `PACKED_FLOATS`.
             unsafe {
                 source.fill(rows.start, rows.len(), pointers);
                 (kernels(rows.len()).pack)(&Pack { rows: pointers, runs, run_len, out: place(t) });

@@ -1,7 +1,8 @@
 //! A convolution with very many taps: the rows of A for a few output pixels are gathered first.
 
 use super::{Conv, Run};
-use crate::panels::{Source, multiply};
+use crate::panels::Source;
+use crate::product::multiply;
 
 /// Output pixels that are gathered at a time.
 const PIXELS: usize = 64;

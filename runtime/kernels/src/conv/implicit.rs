@@ -3,7 +3,8 @@
 
 use super::{ConvShape, Run};
 use crate::matmul::Matrix;
-use crate::panels::{Source, multiply};
+use crate::panels::Source;
+use crate::product::multiply;
 
 /// Where no tap is dilated or outside of the image, and pixels lie side by side, the taps of a line are one piece.
 fn merges(shape: &ConvShape, pixel: usize) -> bool {

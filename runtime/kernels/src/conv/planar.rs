@@ -5,7 +5,8 @@
 use super::{ConvShape, Run};
 use crate::kernel::lines::Lines as Tile;
 use crate::kernel::quick::Quick;
-use crate::panels::{Part, Source, multiply};
+use crate::panels::{Part, Source};
+use crate::product::multiply;
 use crate::table::FirstLayer;
 
 /// Pieces of a row of A: lines of taps, or single taps if those are dilated.

@@ -9,7 +9,8 @@ use crate::kernel::quick::Quick;
 use crate::kernel::winograd::{IN, Input, OUT, Output};
 use crate::matmul::Matrix;
 use crate::packing::Packing;
-use crate::panels::{Packed, Part, multiply};
+use crate::panels::{Packed, Part};
+use crate::product::multiply;
 use crate::view::View;
 
 pub(crate) const POINTS: usize = IN * IN;
