@@ -49,15 +49,18 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
             unsafe {
                 let panel = part.panel(p);
                 let panel_end = panel.add((k + 1) * table.lanes);
-                let target = part.target(p, 0, 0, quick);
-                let mut product = PackedProduct { a: packed, k, panel, panel_end, target, finish: table.finish };
-                for t in block.clone() {
-                    let rows = tiles.rows(t);
-                    product.a = place(t);
-                    product.target.dst = target.dst.add(rows.start * target.stride);
-                    product.target.row = target.row + rows.start;
-                    product.target.rows = rows.len();
-                    (kernels(rows.len()).tile)(&product);
+                for equal in tiles.of_equal_height(block.clone()).into_iter().filter(|tiles| !tiles.is_empty()) {
+                    let rows = tiles.rows(equal.start);
+                    (kernels(rows.len()).tiles)(&PackedProduct {
+                        tiles: equal.len(),
+                        a: place(equal.start),
+                        step: tile,
+                        k,
+                        panel,
+                        panel_end,
+                        target: part.target(p, rows.start, rows.len(), quick),
+                        finish: table.finish,
+                    });
                 }
             }
         }

@@ -41,7 +41,7 @@ pub struct Beside {
 pub struct PackedRows {
     pub rows: usize,
     pub pack: unsafe fn(&Pack),
-    pub tile: unsafe fn(&PackedProduct<'_>),
+    pub tiles: unsafe fn(&PackedProduct<'_>),
 }
 
 /// Whether the tables that have tiles for packed rows use them. In modules for WebAssembly they pay where wasmtime compiles them, and
@@ -156,9 +156,9 @@ macro_rules! table {
 
             #[allow(dead_code, reason = "only where rows are packed")]
             $(#[$attr])?
-            unsafe fn packed_tile<const MR: usize>(args: &PackedProduct<'_>) {
+            unsafe fn packed_tiles<const MR: usize>(args: &PackedProduct<'_>) {
                 // SAFETY: as above.
-                unsafe { packed::tile::<$simd, MR>(args) }
+                unsafe { packed::tiles::<$simd, MR>(args) }
             }
 
             #[cfg(not(target_arch = "wasm32"))]
@@ -190,7 +190,7 @@ macro_rules! table {
                     if PACKS_ROWS { &[ONE, $(&[beside!($few, 1)]),*] } else { &[ONE] }
                 },
                 packed: if PACKS_ROWS {
-                    &[$(PackedRows { rows: $packed, pack: pack::<$packed>, tile: packed_tile::<$packed> }),*]
+                    &[$(PackedRows { rows: $packed, pack: pack::<$packed>, tiles: packed_tiles::<$packed> }),*]
                 } else {
                     &[]
                 },

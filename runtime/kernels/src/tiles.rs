@@ -17,6 +17,12 @@ impl Tiles {
         Self { count, short, taller: rows - short * count }
     }
 
+    /// Some tiles, parted into those of one height and those of the other.
+    pub fn of_equal_height(&self, tiles: Range<usize>) -> [Range<usize>; 2] {
+        let middle = self.taller.clamp(tiles.start, tiles.end);
+        [tiles.start..middle, middle..tiles.end]
+    }
+
     /// The rows of tile `t`.
     pub fn rows(&self, t: usize) -> Range<usize> {
         let start = |t: usize| t * self.short + t.min(self.taller);

@@ -15,15 +15,18 @@ pub struct Pack {
     pub out: *mut f32,
 }
 
-/// A tile: packed rows by one vector of columns.
+/// Tiles of as many rows each, one below the other: packed rows by one vector of columns.
 pub struct PackedProduct<'a> {
-    /// What [`Pack`] made, and its rows of numbers.
+    pub tiles: usize,
+    /// What [`Pack`] made of the first, floats from there to the next, and rows of numbers.
     pub a: *const f32,
+    pub step: usize,
     pub k: usize,
     /// The panel: a vector of biases, then `k` vectors.
     pub panel: *const f32,
     /// Where the panel ends.
     pub panel_end: *const f32,
+    /// That of the first tile.
     pub target: Target<'a>,
     pub finish: unsafe fn(&Finish<'_>),
 }
@@ -63,18 +66,34 @@ pub unsafe fn pack<S: Simd, const MR: usize>(p: &Pack) {
     }
 }
 
-/// As [`product::tile`](super::product::tile): the same sums in the same order.
+/// As [`product::tile`](super::product::tile), for each tile: the same sums in the same order.
+#[inline(always)]
+pub unsafe fn tiles<S: Simd, const MR: usize>(p: &PackedProduct<'_>) {
+    let mut target = p.target;
+    let mut a = p.a;
+    for _ in 0..p.tiles {
+        // SAFETY: the driver gives packed rows and a whole panel; the target has `MR` rows for each tile and at most one vector of columns.
+        unsafe {
+            let mut acc = sums::<S, MR>(p, a);
+            store::<S, MR, 1>(&target, p.finish, &mut acc);
+        }
+        a = a.wrapping_add(p.step);
+        target.dst = target.dst.wrapping_add(MR * target.stride);
+        target.row += MR;
+    }
+}
+
+/// The sums of a tile.
 ///
 /// The loop has a way out at its end that is never taken, for the panel ends where A does. Without it, LLVM would move the test at
 /// the loop's head to its end, and sums would leave the loop from there as well as go round: two uses of each, for which wasmtime's
 /// compiler takes what they are made of to be used twice, too. See docs/adr/018-packed-rows.md.
 #[inline(always)]
-pub unsafe fn tile<S: Simd, const MR: usize>(p: &PackedProduct<'_>) {
-    // SAFETY: the driver gives packed rows and a whole panel; the target has `MR` rows and at most one vector of columns.
+unsafe fn sums<S: Simd, const MR: usize>(p: &PackedProduct<'_>, mut a: *const f32) -> [[S::V; 1]; MR] {
+    // SAFETY: as in `tiles`.
     unsafe {
         let mut acc = biases::<S, MR, 1>(p.panel);
         let mut b = p.panel.add(S::LANES);
-        let mut a = p.a;
         let end = a.add(MR * p.k);
         let end_of_pairs = a.add(MR * (p.k - p.k % 2));
         loop {
@@ -92,13 +111,13 @@ pub unsafe fn tile<S: Simd, const MR: usize>(p: &PackedProduct<'_>) {
         if a != end {
             step::<S, MR>(&mut acc, a, b);
         }
-        store::<S, MR, 1>(&p.target, p.finish, &mut acc);
+        acc
     }
 }
 
 #[inline(always)]
 unsafe fn step<S: Simd, const MR: usize>(acc: &mut [[S::V; 1]; MR], a: *const f32, b: *const f32) {
-    // SAFETY: as in `tile`.
+    // SAFETY: as in `tiles`.
     unsafe {
         let b = S::load(b);
         for (r, [sum]) in acc.iter_mut().enumerate() {
