@@ -15,8 +15,9 @@ use core::mem::MaybeUninit;
 const BLOCK_FLOATS: usize = 32 * 1024;
 /// Fewest rows for which all panels are read once more.
 const BLOCK_ROWS: usize = 64;
-/// Floats of B that stay in the first-level cache: then every tile of rows takes all panels at once.
+/// Floats of B that stay in the first-level cache: then a few tiles of rows take all panels at once, with so many floats of A.
 const SMALL_FLOATS: usize = 6 * 1024;
+const FEW_FLOATS: usize = 4 * 1024;
 
 /// Computes the panels of a few rows, several at a time, and returns the first that is left.
 ///
@@ -80,7 +81,7 @@ unsafe fn multiply_beside(
             target.cols = panels.columns(&(p..end)).len();
             let (panel, finish) = (part.panel(p), table.finish);
             let kernel = beside[panels.vectors(p) - 1].run;
-            kernel(&Product { rows, runs, run_len, panel, target, finish });
+            kernel(&Product { tiles: 1, rows, step: 0, runs, run_len, panel, target, finish });
         }
         p = end;
     }
@@ -107,12 +108,11 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
     let per_tile = (runs * table.max_rows()).max(1);
     // Panels that are widened are so for every block of rows.
     let rarely = if matches!(part.packed, Packed::Stored(..)) { 4 } else { 1 };
-    let block = if panels.len() <= SMALL_FLOATS && rarely == 1 {
-        1
-    } else {
-        let most = rarely * BLOCK_FLOATS.max(BLOCK_ROWS * panels.k()) / (panels.k().max(1) * table.max_rows());
-        most.min(POINTERS / per_tile).max(1)
+    let floats = match panels.len() {
+        ..=SMALL_FLOATS if rarely == 1 => FEW_FLOATS,
+        _ => rarely * BLOCK_FLOATS.max(BLOCK_ROWS * panels.k()),
     };
+    let block = (floats / (panels.k().max(1) * table.max_rows())).min(POINTERS / per_tile).max(1);
     let quick = Quick::of_product(part.steps);
     let mut pointers = MaybeUninit::<[*const f32; POINTERS]>::uninit();
     let pointers: *mut *const f32 = pointers.as_mut_ptr().cast();
@@ -133,13 +133,15 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
             let vectors = panels.vectors(p);
             // SAFETY: there is such a panel.
             let panel = unsafe { part.panel(p) };
-            for t in t0..t1 {
-                let rows = tiles.rows(t);
+            for equal in tiles.of_equal_height(t0..t1).into_iter().filter(|tiles| !tiles.is_empty()) {
+                let rows = tiles.rows(equal.start);
                 let kernel = table.products[rows.len() - 1][vectors - 1];
                 // SAFETY: rows and columns are inside the part; the table has a tile for each size that occurs.
                 unsafe {
                     kernel(&Product {
-                        rows: pointers.add((t - t0) * per_tile),
+                        tiles: equal.len(),
+                        rows: pointers.add((equal.start - t0) * per_tile),
+                        step: per_tile,
                         runs,
                         run_len,
                         panel,

@@ -132,7 +132,7 @@ macro_rules! table {
             $(#[$attr])?
             unsafe fn product<const MR: usize, const NV: usize>(args: &Product<'_>) {
                 // SAFETY: this function has the instruction set; the arguments are the caller's.
-                unsafe { product::tile::<$simd, MR, NV>(args) }
+                unsafe { product::tiles::<$simd, MR, NV>(args) }
             }
 
             $(#[$attr])?

@@ -3,48 +3,58 @@
 use super::pointwise::{Finish, Target, Tile};
 use crate::simd::Simd;
 
-/// One tile: `MR` rows of A by one panel of B. A row of A is made of `runs` pieces of `run_len` floats each.
+/// Tiles of `MR` rows of A each, one below the other, by one panel of B. A row of A is made of `runs` pieces of `run_len` floats each.
 pub struct Product<'a> {
-    /// `runs x MR` pointers to the pieces.
+    pub tiles: usize,
+    /// `runs x MR` pointers to the pieces of the first tile, and pointers from there to those of the next.
     pub rows: *const *const f32,
+    pub step: usize,
     pub runs: usize,
     pub run_len: usize,
     /// The panel: a row of biases, then `runs * run_len` rows of as many columns as the tile has.
     pub panel: *const f32,
+    /// That of the first tile.
     pub target: Target<'a>,
     /// Applies the steps and stores.
     pub finish: unsafe fn(&Finish<'_>),
 }
 
-/// `C = steps(bias + A B)` for `MR` rows and `NV` vectors of columns. Each output is one chain of sums in the order of k.
+/// `C = steps(bias + A B)` for each tile of `MR` rows and `NV` vectors of columns. Each output is one chain of sums in the order of k.
 #[inline(always)]
-pub unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
-    // SAFETY: the driver gives `MR` valid rows per run and a whole panel; the target has at most MR rows and NV vectors.
-    unsafe {
-        let mut panel = p.panel;
-        let mut acc = biases::<S, MR, NV>(panel);
-        panel = panel.add(NV * S::LANES);
-        for run in 0..p.runs {
-            let mut rows = [core::ptr::null(); MR];
-            for (r, row) in rows.iter_mut().enumerate() {
-                *row = *p.rows.add(run * MR + r);
-            }
-            let mut k = 0;
-            let unrolled = p.run_len - p.run_len % S::UNROLL;
-            while k < unrolled {
-                for u in 0..S::UNROLL {
-                    step::<S, MR, NV>(&mut acc, &rows, k + u, panel.add(u * NV * S::LANES));
+pub unsafe fn tiles<S: Simd, const MR: usize, const NV: usize>(p: &Product<'_>) {
+    let (mut target, mut pointers) = (p.target, p.rows);
+    for _ in 0..p.tiles {
+        // SAFETY: the driver gives `MR` valid rows per run and tile and a whole panel; the target has MR rows for each tile and at most NV
+        // vectors.
+        unsafe {
+            let mut panel = p.panel;
+            let mut acc = biases::<S, MR, NV>(panel);
+            panel = panel.add(NV * S::LANES);
+            for run in 0..p.runs {
+                let mut rows = [core::ptr::null(); MR];
+                for (r, row) in rows.iter_mut().enumerate() {
+                    *row = *pointers.add(run * MR + r);
                 }
-                panel = panel.add(S::UNROLL * NV * S::LANES);
-                k += S::UNROLL;
+                let mut k = 0;
+                let unrolled = p.run_len - p.run_len % S::UNROLL;
+                while k < unrolled {
+                    for u in 0..S::UNROLL {
+                        step::<S, MR, NV>(&mut acc, &rows, k + u, panel.add(u * NV * S::LANES));
+                    }
+                    panel = panel.add(S::UNROLL * NV * S::LANES);
+                    k += S::UNROLL;
+                }
+                while k < p.run_len {
+                    step::<S, MR, NV>(&mut acc, &rows, k, panel);
+                    panel = panel.add(NV * S::LANES);
+                    k += 1;
+                }
             }
-            while k < p.run_len {
-                step::<S, MR, NV>(&mut acc, &rows, k, panel);
-                panel = panel.add(NV * S::LANES);
-                k += 1;
-            }
+            store::<S, MR, NV>(&target, p.finish, &mut acc);
         }
-        store::<S, MR, NV>(&p.target, p.finish, &mut acc);
+        pointers = pointers.wrapping_add(p.step);
+        target.dst = target.dst.wrapping_add(MR * target.stride);
+        target.row += MR;
     }
 }
 
@@ -100,7 +110,7 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
     k: usize,
     panel: *const f32,
 ) {
-    // SAFETY: as in `tile`.
+    // SAFETY: as in `tiles`.
     unsafe {
         let mut b = [S::zero(); NV];
         for (v, b) in b.iter_mut().enumerate() {
@@ -138,7 +148,7 @@ pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
     finish: unsafe fn(&Finish<'_>),
     acc: &mut [[S::V; NV]; MR],
 ) {
-    // SAFETY: as in `tile`; MR * NV vectors fit in a `Tile`.
+    // SAFETY: as in `tiles`; MR * NV vectors fit in a `Tile`.
     unsafe {
         if let Some(quick) = &target.quick {
             let rest = target.cols - (NV - 1) * S::LANES;
