@@ -49,7 +49,7 @@ macro_rules! byte_table {
             $(#[$attr])?
             unsafe fn product<const MR: usize, const NV: usize>(args: &ByteProduct<'_>) {
                 // SAFETY: this function has the instruction set; the arguments are the caller's.
-                unsafe { bytes::tile::<$kernels, MR, NV>(args) }
+                unsafe { bytes::tiles::<$kernels, MR, NV>(args) }
             }
 
             $(#[$attr])?

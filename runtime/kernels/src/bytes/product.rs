@@ -9,6 +9,7 @@ use crate::kernel::pointwise::Target;
 use crate::kernel::quick::Quick;
 use crate::simd::dot::Form;
 use crate::step::Step;
+use crate::tiles::Tiles;
 
 /// Rows of A that are brought into form at a time, and bytes that they should take at most.
 const BLOCK_ROWS: usize = 64;
@@ -118,7 +119,7 @@ pub(super) unsafe fn multiply(part: &Part<'_>, a: &dyn Rows, output: &mut ByteOu
     let Part { table, panels, .. } = part;
     let (form, size_bytes, dst) = (output.form(), output.size_bytes(), output.ptr());
     let piece_bytes = panels.padded() * size(table);
-    let quick = Quick::of(part.steps);
+    let quick = Quick::of_product(part.steps);
     let mut start = 0;
     while start < part.rows {
         let Ready { first, stride: a_stride, jump, rows: ready } = a.ready(start, part.rows - start, scratch);
@@ -128,28 +129,27 @@ pub(super) unsafe fn multiply(part: &Part<'_>, a: &dyn Rows, output: &mut ByteOu
         } else {
             (panels.pieces(), panels.steps(), jump.wrapping_sub(piece_bytes))
         };
-        let tiles = ready.div_ceil(table.max_rows());
-        let (short, taller) = (ready / tiles, ready % tiles);
+        let tiles = Tiles::of(ready, table.max_rows());
         for p in 0..panels.panels.count() {
             let (column, vectors) = (panels.panels.first_column(p), panels.panels.vectors(p));
-            for t in 0..tiles {
-                let row = t * short + t.min(taller);
-                let rows = short + usize::from(t < taller);
+            for equal in tiles.of_equal_height(0..tiles.count).into_iter().filter(|tiles| !tiles.is_empty()) {
+                let rows = tiles.rows(equal.start);
                 let target = Target {
                     dst: core::ptr::null_mut(),
                     stride: part.stride,
-                    rows,
+                    rows: rows.len(),
                     cols: panels.panels.width(p),
-                    row: part.row + start + row,
+                    row: part.row + start + rows.start,
                     col: part.col + column,
                     steps: part.steps,
                     quick,
                 };
                 // SAFETY: rows and columns are inside of the part; the table has a tile for each size that occurs.
                 unsafe {
-                    let dst = dst.add(((start + row) * part.stride + part.col + column) * size_bytes);
-                    (table.products[rows - 1][vectors - 1])(&ByteProduct {
-                        a: first.add(row * a_stride),
+                    let dst = dst.add(((start + rows.start) * part.stride + part.col + column) * size_bytes);
+                    (table.products[rows.len() - 1][vectors - 1])(&ByteProduct {
+                        tiles: equal.len(),
+                        a: first.add(rows.start * a_stride),
                         a_stride,
                         pieces,
                         steps,

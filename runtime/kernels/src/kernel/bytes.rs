@@ -42,8 +42,9 @@ pub struct Store<'a> {
     pub finish: unsafe fn(&Finish<'_>),
 }
 
-/// One tile: `MR` rows of A, a stride apart, by one panel of B.
+/// Tiles of `MR` rows of A each, a stride apart, one below the other, by one panel of B.
 pub struct ByteProduct<'a> {
+    pub tiles: usize,
     pub a: *const u8,
     /// Bytes from row to row.
     pub a_stride: usize,
@@ -61,9 +62,24 @@ pub struct ByteProduct<'a> {
     pub store: Store<'a>,
 }
 
-/// `steps(sum of (a - zero) (b - zero of b), + bias, * scale, + shift)` for `MR` rows and `NV` vectors of columns.
+/// `steps(sum of (a - zero) (b - zero of b), + bias, * scale, + shift)` for each tile of `MR` rows and `NV` vectors of columns.
 #[inline(always)]
-pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>) {
+pub unsafe fn tiles<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>) {
+    let Target { stride, .. } = p.store.target;
+    let size_bytes = if p.store.form.is_bytes() { 1 } else { size_of::<f32>() };
+    let (mut a, mut store) = (p.a, p.store);
+    for _ in 0..p.tiles {
+        // SAFETY: as in `tile`; rows follow each other, also in the results.
+        unsafe { tile::<D, MR, NV>(p, a, &store) };
+        a = a.wrapping_add(MR * p.a_stride);
+        store.dst = store.dst.wrapping_add(MR * stride * size_bytes);
+        store.target.row += MR;
+    }
+}
+
+/// The tile of the rows at `rows`.
+#[inline(always)]
+unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>, rows: *const u8, to: &Store<'_>) {
     // SAFETY: the driver gives MR rows of `pieces` times `steps` groups and a whole panel.
     unsafe {
         let lanes = D::S::LANES;
@@ -78,7 +94,7 @@ pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>
             }
         }
         let mut weights = p.panel.add(HEADER * NV * lanes).cast::<i8>();
-        let mut a = p.a;
+        let mut a = rows;
         for _ in 0..p.pieces {
             for _ in 0..p.steps {
                 let mut b = [D::S::isplat(0); NV];
@@ -98,7 +114,7 @@ pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>
         }
         if p.weight_zeros {
             for (r, acc) in acc.iter_mut().enumerate() {
-                let sum = row_sum::<D>(p, r);
+                let sum = row_sum::<D>(p, rows.add(r * p.a_stride));
                 for (v, acc) in acc.iter_mut().enumerate() {
                     let zero = D::S::bits(D::S::load(row(1, v)));
                     *acc = D::S::isub(*acc, D::mul(zero, sum));
@@ -110,18 +126,17 @@ pub unsafe fn tile<D: Dot, const MR: usize, const NV: usize>(p: &ByteProduct<'_>
             scales[v] = D::S::mul(D::S::load(row(3, v)), D::S::splat(p.scale));
             shifts[v] = D::S::load(row(4, v));
         }
-        store::<D, NV, MR>(&p.store, &acc, &scales, &shifts);
+        store::<D, NV, MR>(to, &acc, &scales, &shifts);
     }
 }
 
-/// The sum of row `r` of A, in all lanes.
+/// The sum of the row of A at `a`, in all lanes.
 #[inline(always)]
-unsafe fn row_sum<D: Dot>(p: &ByteProduct<'_>, r: usize) -> Ints<D> {
+unsafe fn row_sum<D: Dot>(p: &ByteProduct<'_>, mut a: *const u8) -> Ints<D> {
     // SAFETY: as in `tile`.
     unsafe {
         let ones = D::ones(D::GROUP);
         let mut sum = D::S::isplat(0);
-        let mut a = p.a.add(r * p.a_stride);
         for _ in 0..p.pieces {
             for _ in 0..p.steps {
                 sum = D::dot(sum, D::S::isplat(a.cast::<i32>().read_unaligned()), ones);
@@ -160,6 +175,7 @@ pub unsafe fn store<D: Dot, const NV: usize, const MR: usize>(
             }
         }
         if let Some(quick) = &s.target.quick {
+            quick.add::<D::S, NV, MR>(&mut x, (s.target.row, s.target.col), cols);
             quick.apply::<D::S, NV, MR>(&mut x);
             return match s.form {
                 Form::Bytes { .. } => store_bytes::<D, NV, MR>(s, &x),

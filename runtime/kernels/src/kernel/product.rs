@@ -151,9 +151,9 @@ pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
     // SAFETY: as in `tiles`; MR * NV vectors fit in a `Tile`.
     unsafe {
         if let Some(quick) = &target.quick {
-            let rest = target.cols - (NV - 1) * S::LANES;
-            quick.add::<S, NV, MR>(acc, (target.row, target.col), rest);
+            quick.add::<S, NV, MR>(acc, (target.row, target.col), target.cols);
             quick.apply::<S, NV, MR>(acc);
+            let rest = target.cols - (NV - 1) * S::LANES;
             for (r, row) in acc.iter().enumerate() {
                 let dst = target.dst.add(r * target.stride);
                 for (v, x) in row.iter().enumerate().take(NV - 1) {

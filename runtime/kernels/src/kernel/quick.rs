@@ -64,7 +64,7 @@ impl Quick {
         Some(Self { added: None, before, kind, affine })
     }
 
-    /// Adds the matrix, if there is one, to the rows from `row` and the columns from `col`, of which the last vector has `rest`.
+    /// Adds the matrix, if there is one, to the rows from `row` and the columns from `col`, of which there are `cols`.
     ///
     /// # Safety
     ///
@@ -74,9 +74,10 @@ impl Quick {
         &self,
         acc: &mut [[S::V; N]; M],
         (row, col): (usize, usize),
-        rest: usize,
+        cols: usize,
     ) {
         let Some(Added { values, stride }) = self.added else { return };
+        let before = (N - 1) * S::LANES;
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: the matrix covers the computation.
             unsafe {
@@ -84,7 +85,7 @@ impl Quick {
                 for (v, x) in acc.iter_mut().enumerate().take(N - 1) {
                     *x = S::add(*x, S::load(y.add(v * S::LANES)));
                 }
-                acc[N - 1] = S::add(acc[N - 1], S::load_part(y.add((N - 1) * S::LANES), rest));
+                acc[N - 1] = S::add(acc[N - 1], S::load_part(y.add(before), cols - before));
             }
         }
     }
