@@ -174,8 +174,8 @@ pub unsafe fn store<D: Dot, const NV: usize, const MR: usize>(
                 x[v] = D::S::add(D::S::mul(D::S::to_float(acc[v]), scales[v]), shifts[v]);
             }
         }
-        if let Some(quick) = &s.target.quick {
-            quick.add::<D::S, NV, MR>(&mut x, (s.target.row, s.target.col), cols);
+        if let Some(quick) = s.target.quick.as_ref().filter(|quick| quick.suits::<D::S, NV>(cols)) {
+            quick.add::<D::S, NV, MR>(&mut x, (s.target.row, s.target.col));
             quick.apply::<D::S, NV, MR>(&mut x);
             return match s.form {
                 Form::Bytes { .. } => store_bytes::<D, NV, MR>(s, &x),

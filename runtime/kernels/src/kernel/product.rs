@@ -150,8 +150,8 @@ pub unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
 ) {
     // SAFETY: as in `tiles`; MR * NV vectors fit in a `Tile`.
     unsafe {
-        if let Some(quick) = &target.quick {
-            quick.add::<S, NV, MR>(acc, (target.row, target.col), target.cols);
+        if let Some(quick) = target.quick.as_ref().filter(|quick| quick.suits::<S, NV>(target.cols)) {
+            quick.add::<S, NV, MR>(acc, (target.row, target.col));
             quick.apply::<S, NV, MR>(acc);
             let rest = target.cols - (NV - 1) * S::LANES;
             for (r, row) in acc.iter().enumerate() {

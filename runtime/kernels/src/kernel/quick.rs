@@ -31,7 +31,8 @@ pub struct Quick {
 }
 
 impl Quick {
-    /// The quick form of some steps after a product, if they have one. Who has it calls [`Quick::add`], then [`Quick::apply`].
+    /// The quick form of some steps after a product, if they have one. Who has it asks whether it [suits](Quick::suits), then calls
+    /// [`Quick::add`] and [`Quick::apply`].
     pub fn of_product(steps: &[Step<'_>]) -> Option<Self> {
         match steps {
             [Step::Add(Operand::Full(view)), rest @ ..] => {
@@ -64,7 +65,13 @@ impl Quick {
         Some(Self { added: None, before, kind, affine })
     }
 
-    /// Adds the matrix, if there is one, to the rows from `row` and the columns from `col`, of which there are `cols`.
+    /// Whether it can be applied to so many columns: a matrix is added by whole vectors.
+    #[inline(always)]
+    pub fn suits<S: Simd, const N: usize>(&self, cols: usize) -> bool {
+        self.added.is_none() || cols == N * S::LANES
+    }
+
+    /// Adds the matrix, if there is one, to the rows from `row` and the columns from `col`.
     ///
     /// # Safety
     ///
@@ -74,18 +81,15 @@ impl Quick {
         &self,
         acc: &mut [[S::V; N]; M],
         (row, col): (usize, usize),
-        cols: usize,
     ) {
         let Some(Added { values, stride }) = self.added else { return };
-        let before = (N - 1) * S::LANES;
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: the matrix covers the computation.
             unsafe {
                 let y = values.add((row + r) * stride + col);
-                for (v, x) in acc.iter_mut().enumerate().take(N - 1) {
+                for (v, x) in acc.iter_mut().enumerate() {
                     *x = S::add(*x, S::load(y.add(v * S::LANES)));
                 }
-                acc[N - 1] = S::add(acc[N - 1], S::load_part(y.add(before), cols - before));
             }
         }
     }
