@@ -279,7 +279,7 @@ pub unsafe fn pointwise<S: Simd>(p: &Pointwise<'_>) {
     let whole = p.target;
     let cols = whole.cols.min(TILE);
     let rows = (TILE / padded::<S>(cols).max(1)).max(1);
-    let dense = |stride: usize| whole.cols % S::LANES == 0 && (rows == 1 || stride == whole.cols);
+    let dense = |stride: usize| whole.cols.is_multiple_of(S::LANES) && (rows == 1 || stride == whole.cols);
     // A step may want what the destination held before, and without steps nothing would be written.
     let reads = |step: &Step<'_>| matches!(step.operand(), Some(Operand::Destination));
     let there = dense(whole.stride) && !whole.steps.is_empty() && !whole.steps.iter().any(reads);
