@@ -189,16 +189,18 @@ fn on_vulkan(steps: &mut Steps, tools: Option<&Tools>, vulkan: Option<&Vulkan>) 
     let Some(Vulkan { driver, packager, .. }) = vulkan else {
         return steps.skip("the tests of burn on Vulkan", "it is not there");
     };
-    steps.step("the tests of burn on Vulkan", || {
-        let mut command = cargo();
-        command.args(["test", "--no-fail-fast", "--package", "pannier-engine-burn", "--features", "wgpu"]);
-        // Without these they would take any other GPU, and none as a reason to pass.
-        command.env("VK_DRIVER_FILES", driver).env("PANNIER_GPU", "1").env("PANNIER_PACKAGER", packager);
-        if let Some(tools) = tools {
-            command.env("PANNIER_MODELS", &tools.models);
-        }
-        shell::run(&mut command)
-    });
+    for (name, features) in [("the tests of burn on Vulkan", "wgpu"), ("the same with fused operators", "fusion")] {
+        steps.step(name, || {
+            let mut command = cargo();
+            command.args(["test", "--no-fail-fast", "--package", "pannier-engine-burn", "--features", features]);
+            // Without these they would take any other GPU, and none as a reason to pass.
+            command.env("VK_DRIVER_FILES", driver).env("PANNIER_GPU", "1").env("PANNIER_PACKAGER", packager);
+            if let Some(tools) = tools {
+                command.env("PANNIER_MODELS", &tools.models);
+            }
+            shell::run(&mut command)
+        });
+    }
 }
 
 /// Every fuzz target for a while. The same oracles run in the fast tier as property tests.

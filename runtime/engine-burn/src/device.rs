@@ -1,7 +1,11 @@
 //! Where tensors lie, and what one of them may be.
 
 use crate::failure::Failure;
+#[cfg(feature = "fusion")]
+use burn_backend::Backend as _;
 use burn_backend::BoolDType;
+#[cfg(feature = "fusion")]
+use burn_dispatch::Dispatch;
 use burn_dispatch::DispatchDevice;
 use std::sync::{Arc, OnceLock};
 
@@ -35,6 +39,9 @@ impl Device {
         #[cfg(feature = "wgpu")]
         #[allow(irrefutable_let_patterns, reason = "without other backends there is no other device")]
         if let DispatchDevice::Cube(device) = &self.dispatch {
+            // What fusion still holds back is handed over by this alone, which waits here and not in the future.
+            #[cfg(feature = "fusion")]
+            Dispatch::sync(&self.dispatch).map_err(|why| Failure::Device(why.to_string()))?;
             return device.client().sync().await.map_err(|why| Failure::Device(why.to_string()));
         }
         Ok(())

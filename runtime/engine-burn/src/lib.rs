@@ -13,6 +13,7 @@
 //! - `flex`: [`Burn::flex`], the CPU. It is slower than the executor; it is here to test this crate where there is no GPU.
 //! - `wgpu`: `Burn::wgpu` natively, through Vulkan, Metal or DirectX 12, and `Burn::wgpu_async` anywhere.
 //! - `webgpu`: the same in browsers.
+//! - `fusion`: `wgpu` with neighbouring elementwise operators compiled into one kernel. Not for WebAssembly.
 //!
 //! # Types
 //!
@@ -26,6 +27,9 @@
 //! have many of them still to compute. It runs no operator whose result has a size that only the data tells.
 
 #![forbid(unsafe_code)]
+
+#[cfg(all(feature = "fusion", target_family = "wasm"))]
+compile_error!("`fusion` waits for the device by blocking, which a page must not: leave the feature out");
 
 #[cfg(feature = "wgpu")]
 mod adapter;
