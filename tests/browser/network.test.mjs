@@ -120,7 +120,8 @@ describe("in detail", () => {
   });
 
   test("a server without ranges sends the file once more", async () => {
-    const { source, events, requests } = await load(name, `?cut=${HALF}&ranges=off&slow=8000000`);
+    // Slow enough for a busy machine to say how far it has come before the break.
+    const { source, events, requests } = await load(name, `?cut=${HALF}&ranges=off&slow=2000000`);
     assert.equal(source, "network");
     assert.deepEqual(requests.map(({ status }) => status), [200, 200]);
     const downloads = events.filter(([phase]) => phase === "download").map(([, loadedBytes]) => loadedBytes);

@@ -277,6 +277,8 @@ test("after one visit everything works without a network", async () => {
       const urls = kept.flat().map(({ url }) => url);
       return [/\.wasm$/, /magika-[^/]*\.pannier$/, /styles\/tools\.css$/].every((wanted) => urls.some((url) => wanted.test(url)));
     });
+    // What is kept answers once its worker is active.
+    await page.evaluate(async () => void (await navigator.serviceWorker.ready));
     // No pretence: there is no server any more.
     await server.close();
     try {
