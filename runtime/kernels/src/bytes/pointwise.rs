@@ -3,7 +3,7 @@
 use super::ByteKind;
 use crate::error::{KernelError, same};
 use crate::kernel::byte_pointwise::{BytePointwise, Source};
-use crate::kernel::bytes::{Form, Store};
+use crate::kernel::bytes::{Divisor, Form, Store};
 use crate::kernel::pointwise::Target;
 use crate::kernels::Kernels;
 use crate::step::{self, Operand, Step};
@@ -95,7 +95,7 @@ impl Kernels {
             Target { dst: core::ptr::null_mut(), stride: cols, rows, cols, row: first_row, col: 0, steps, quick: None };
         let store = Store { dst, form, target, finish: table.finish };
         // SAFETY: every length was compared above.
-        unsafe { (table.pointwise)(&BytePointwise { src: source, scale, store }) };
+        unsafe { (table.pointwise)(&BytePointwise { src: source, by: Divisor::new(scale), store }) };
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Elementwise work on 8-bit integers, or with such a result: they become numbers, steps are applied, numbers become integers, all in one
 //! pass.
 
-use super::bytes::{Store, rounded};
+use super::bytes::{Divisor, Store, quantized};
 use super::math;
 use super::pointwise::{Finish, TILE, Target, Tile};
 use crate::simd::Simd;
@@ -25,7 +25,7 @@ pub enum Source {
 pub struct BytePointwise<'a> {
     pub src: Source,
     /// What numbers are divided by before they are rounded.
-    pub scale: f32,
+    pub by: Divisor,
     pub store: Store<'a>,
 }
 
@@ -119,8 +119,7 @@ unsafe fn save<D: Dot>(p: &BytePointwise<'_>, at: usize, x: Floats<D>, n: usize)
     // SAFETY: the caller's elements.
     unsafe {
         if p.store.form.is_bytes() {
-            let x = D::S::div(x, D::S::splat(p.scale));
-            D::store_bytes(p.store.dst.add(at), rounded::<D>(x, p.store.form), n);
+            D::store_bytes(p.store.dst.add(at), quantized::<D>(x, p.by, p.store.form), n);
         } else {
             D::S::store_part(p.store.dst.cast::<f32>().add(at), x, n);
         }

@@ -20,6 +20,7 @@ unsafe fn first(n: usize) -> __m256i {
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
     const UNROLL: usize = 4;
+    const FUSED: bool = true;
     type V = __m256;
     type I = __m256i;
     type M = __m256;

@@ -18,6 +18,7 @@ fn first(n: usize) -> __mmask16 {
 unsafe impl Simd for Avx512 {
     const LANES: usize = 16;
     const UNROLL: usize = 4;
+    const FUSED: bool = true;
     type V = __m512;
     type I = __m512i;
     type M = __mmask16;

@@ -53,6 +53,8 @@ pub unsafe trait Simd: Copy + 'static {
     /// Steps of k that a product takes per loop. More than one where the compiler that allocates registers sees the loop as it was
     /// written; WebAssembly's does not, and spills.
     const UNROLL: usize;
+    /// Whether [`Simd::fused`] rounds once.
+    const FUSED: bool;
     /// `LANES` floats.
     type V: Copy;
     /// `LANES` 32-bit integers.
@@ -128,6 +130,13 @@ pub unsafe trait Simd: Copy + 'static {
                 unsafe { *out.add(column * stride + r) = *row.add(column) };
             }
         }
+    }
+
+    /// `a * b + c` with one rounding, if [`Simd::FUSED`].
+    #[inline(always)]
+    unsafe fn fused(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the caller has the instruction set.
+        unsafe { Self::madd(a, b, c) }
     }
 
     /// `n` floats from memory, without looking further where that is a whole vector.

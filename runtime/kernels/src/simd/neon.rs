@@ -13,6 +13,7 @@ pub struct Neon;
 unsafe impl Simd for Neon {
     const LANES: usize = 4;
     const UNROLL: usize = 4;
+    const FUSED: bool = true;
     type V = float32x4_t;
     type I = int32x4_t;
     type M = uint32x4_t;

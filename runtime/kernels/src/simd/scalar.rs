@@ -16,6 +16,7 @@ fn zip<A: Copy, B: Copy, C: Copy>(a: [A; 4], b: [B; 4], f: impl Fn(A, B) -> C) -
 unsafe impl Simd for Scalar {
     const LANES: usize = 4;
     const UNROLL: usize = 1;
+    const FUSED: bool = false;
     type V = [f32; 4];
     type I = [i32; 4];
     type M = [bool; 4];

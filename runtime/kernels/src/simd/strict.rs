@@ -1,4 +1,5 @@
-//! The deterministic form of an instruction set: the same instructions, but a product is rounded before it is added.
+//! The deterministic form of an instruction set: the same instructions, but a product is rounded before it is added, but where
+//! [`Simd::fused`] is asked for by name.
 
 use super::Simd;
 
@@ -20,6 +21,7 @@ macro_rules! forward {
 unsafe impl<S: Simd> Simd for Strict<S> {
     const LANES: usize = S::LANES;
     const UNROLL: usize = S::UNROLL;
+    const FUSED: bool = S::FUSED;
     type V = S::V;
     type I = S::I;
     type M = S::M;
@@ -50,6 +52,7 @@ unsafe impl<S: Simd> Simd for Strict<S> {
         fn to_float(a: S::I) -> S::V;
         fn load_bytes(p: *const u8) -> S::I;
         fn load_halves(p: *const u16) -> S::V;
+        fn fused(a: S::V, b: S::V, c: S::V) -> S::V;
     }
 
     #[inline(always)]

@@ -12,6 +12,7 @@ pub struct Wasm;
 unsafe impl Simd for Wasm {
     const LANES: usize = 4;
     const UNROLL: usize = 1;
+    const FUSED: bool = false;
     type V = v128;
     type I = v128;
     type M = v128;

@@ -379,6 +379,48 @@ fn quantizing_rounds_ties_to_even_and_saturates() {
     }
 }
 
+/// Numbers at and next to those where one integer becomes the next, of scales of any size: where quotients that are not rounded
+/// correctly show.
+#[test]
+fn quantizing_divides_exactly() {
+    let mut random = Numbers::new(7);
+    let mut scales: Vec<f32> =
+        (0..400).map(|_| f32::from_bits((random.next_u64() as u32 & 0x7fff_ffff).min(0x7f7f_ffff))).collect();
+    scales.extend((0..2000).map(|_| f32::from_bits(0x3f80_0000 | random.next_u64() as u32 & 0x7f_ffff)));
+    scales.extend([
+        1.0,
+        1.999_999_9,
+        0.1,
+        1.0 / 3.0,
+        1e-45,
+        f32::MIN_POSITIVE,
+        f32::MAX,
+        0.0,
+        -0.25,
+        f32::INFINITY,
+        f32::NAN,
+    ]);
+    for scale in scales {
+        let mut values = vec![0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e-40];
+        for code in -129..=128 {
+            let edge = (code as f32 + 0.5) * scale;
+            values.extend((-3..=3).map(|step| f32::from_bits(edge.to_bits().wrapping_add_signed(step))));
+        }
+        for kind in [ByteKind { signed: true, zero: 0 }, ByteKind { signed: false, zero: 128 }] {
+            // `f32::max` leaves out NaN, as kernels do.
+            let low = (kind.range()[0] - kind.zero) as f32;
+            let expected: Vec<u8> = values.iter().map(|x| quantized((x / scale).max(low), kind, 1.0)).collect();
+            for kernels in every_dot() {
+                let mut found = vec![0; values.len()];
+                kernels.quantize(&values, kind, scale, &mut found).unwrap();
+                for ((x, expected), found) in values.iter().zip(&expected).zip(found) {
+                    assert_eq!(*expected, found, "{x:e} / {scale:e}, {:?} {kind:?}", kernels.dot());
+                }
+            }
+        }
+    }
+}
+
 /// Elementwise work in plain binary32.
 fn elementwise(x: f32, step: &Step<'_>, row: usize, col: usize) -> f32 {
     let y = match step.operand() {
