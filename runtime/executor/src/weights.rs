@@ -152,7 +152,7 @@ impl Weights {
         let mut slots = HashMap::new();
         while let Some(span) = order.pop() {
             let Some((section, range)) = stored(&program.sections, &span) else { continue };
-            let Some(bytes) = section.get(range).map(AlignedBytes::copy_from) else { continue };
+            let Some(bytes) = section.get(range).and_then(AlignedBytes::lasting_copy) else { continue };
             let len = bytes.len();
             slots.insert(span, Slot::Stored(Arc::new(bytes), 0..len));
             // Nothing that is left ends behind this.
@@ -252,7 +252,7 @@ impl Weights {
             let Slot::Stored(section, range) = slot else { continue };
             let kept_bytes = kept.get(&Arc::as_ptr(section)).copied().unwrap_or(0);
             if kept_bytes < section.len() / 2
-                && let Some(bytes) = section.get(range.clone()).map(AlignedBytes::copy_from)
+                && let Some(bytes) = section.get(range.clone()).and_then(AlignedBytes::lasting_copy)
             {
                 *slot = Slot::Stored(Arc::new(bytes), 0..range.len());
             }

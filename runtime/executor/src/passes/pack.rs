@@ -96,7 +96,7 @@ fn packed(
             Some((form, _)) => Some(form.packed_bytes()),
             None => packing.packed_len().checked_mul(4),
         };
-        let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
+        let mut bytes = size_bytes.and_then(AlignedBytes::lasting).ok_or("there is no memory for packed weights")?;
         let bias = of_bias.as_ref().map(|bias| floats(bias.bytes())).transpose()?;
         match &as_stored {
             Some((form, encoded)) => encoded.pack(form, bias, bytes.as_bytes_mut()),
@@ -136,7 +136,7 @@ fn integers(
     let id = weights.ok_or("the weights are missing")?;
     let stored = ir.values[id].constant.clone().ok_or("the weights are no constant")?;
     let size_bytes = layer.packed_len().checked_mul(4);
-    let mut bytes = size_bytes.and_then(AlignedBytes::try_zeroed).ok_or("there is no memory for packed weights")?;
+    let mut bytes = size_bytes.and_then(AlignedBytes::lasting).ok_or("there is no memory for packed weights")?;
     layer.pack(stored.bytes(), bytemuck::cast_slice_mut(bytes.as_bytes_mut()))?;
     layer.packed = true;
     let bytes = Arc::new(bytes);

@@ -79,7 +79,7 @@ impl Arenas {
         match idle.filter(|arena| arena.len() >= size_bytes) {
             Some(arena) => Some(arena),
             // The smaller one is given back first.
-            None => AlignedBytes::try_zeroed(size_bytes),
+            None => AlignedBytes::lasting(size_bytes),
         }
     }
 
