@@ -86,12 +86,13 @@ pub(crate) fn read<'s, S: Source + 's>(
     let start = Stopwatch::start(options.clock);
     let sizes = weight_section_sizes(verified.header());
     let graph = decode_graph(&verified.read("graph")?, &sizes, verified.manifest(), options)?;
-    let sections = read_sections(&verified, &sizes, || check(limit, LoadStep::Read))?;
+    // The weights last: what was needed for a moment by then is free again.
     let golden = if options.self_test { optional(&verified, "golden")? } else { None };
     let golden = golden.map(|bytes| Golden::decode(&bytes)).transpose()?;
     let labels = optional(&verified, "labels")?;
     let labels = labels.map(|bytes| decode_labels(&bytes)).transpose()?.unwrap_or_default();
     let baseline = if wants_baseline(options) { optional(&verified, "baseline")? } else { None };
+    let sections = read_sections(&verified, &sizes, || check(limit, LoadStep::Read))?;
     Ok(Parts {
         program: Program { graph: Arc::new(graph), sections },
         manifest: verified.manifest().clone(),

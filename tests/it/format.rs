@@ -327,8 +327,8 @@ fn both_readers_refuse_the_same() {
         ("257 golden cases", |p| p.golden.cases = vec![p.golden.cases[0].clone(); 257], Code::Limit),
         ("a negative tolerance", |p| p.golden.tolerance.absolute = -1.0, Code::Corrupt),
         ("a tolerance without end", |p| p.golden.tolerance.relative = f32::INFINITY, Code::Corrupt),
-        ("a golden input that is too long", |p| p.golden.cases[0].inputs[0].bytes.push(0), Code::Corrupt),
-        ("a golden boolean that is 2", |p| p.golden.cases[0].inputs[12].bytes[1] = 2, Code::Corrupt),
+        ("a golden input that is too long", |p| p.golden.cases[0].inputs[0].bytes = vec![0; 9].into(), Code::Corrupt),
+        ("a golden boolean that is 2", |p| p.golden.cases[0].inputs[12].bytes.as_mut()[1] = 2, Code::Corrupt),
         ("a stride of 0", |p| p.golden.cases[0].outputs[0].stride = 0, Code::Corrupt),
         ("too few kept elements", |p| p.golden.cases[0].outputs[0].stride = 2, Code::Corrupt),
     ];

@@ -25,6 +25,8 @@ fn main() -> Result<()> {
         "tested" => {}
         other => bail!("answers are `compared` or `tested`, not `{other}`"),
     }
+    // No side holds more than one answer.
+    drop(answer);
     let latency_ms = latencies_ms(seconds.parse()?, || {
         session.run(&model.case.inputs)?;
         Ok(())

@@ -39,8 +39,28 @@ pub fn decode_versioned<T: Serialize + DeserializeOwned>(bytes: &[u8], version: 
         postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
         _ => DecodeError::Malformed,
     })?;
-    if !rest.is_empty() || encode_versioned(version, &value) != bytes {
+    if !rest.is_empty() || postcard::serialize_with_flavor(&value, Expected(encoded)).is_err() {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
+}
+
+/// What an encoding has to be, of which so much was not compared yet: encoding fails at the first difference, without memory for it.
+struct Expected<'a>(&'a [u8]);
+
+impl postcard::ser_flavors::Flavor for Expected<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
+    }
 }

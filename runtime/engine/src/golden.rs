@@ -2,12 +2,14 @@
 //!
 //! They catch what no type system does: a kernel that computes wrongly on this machine.
 
+mod content;
+
 use crate::engine::{EngineError, Prepared, RunBudget};
 use crate::number;
 use crate::tensor::{Tensor, TensorError, TensorView, size_bytes};
 use pannier_bundle::manifest::DType;
 use pannier_bundle::{Code, DecodeError, decode_versioned, encode_versioned};
-use pannier_graph::Graph;
+use pannier_graph::{AlignedBytes, Graph};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -81,7 +83,8 @@ pub struct Stored {
     /// Row-major shape.
     pub shape: Vec<u64>,
     /// Little-endian elements.
-    pub bytes: Vec<u8>,
+    #[serde(with = "content")]
+    pub bytes: AlignedBytes,
 }
 
 /// A reference answer: all of it, or every `stride`-th element where it is large.
@@ -94,6 +97,7 @@ pub struct Reference {
     /// Elements `0, stride, 2 * stride, ...` in row-major order are kept. 1: all.
     pub stride: u32,
     /// The kept elements, little-endian.
+    #[serde(with = "content")]
     pub bytes: Vec<u8>,
 }
 
@@ -208,7 +212,11 @@ impl Golden {
 impl Stored {
     /// A copy of a tensor.
     pub fn new(tensor: TensorView<'_>) -> Stored {
-        Stored { dtype: tensor.dtype(), shape: wire_shape(tensor.shape()), bytes: tensor.bytes().to_vec() }
+        Stored {
+            dtype: tensor.dtype(),
+            shape: wire_shape(tensor.shape()),
+            bytes: AlignedBytes::copy_from(tensor.bytes()),
+        }
     }
 
     /// The tensor.
@@ -287,8 +295,8 @@ pub fn check(
 ) -> Result<SelfTest, EngineError> {
     let mut outcome = SelfTest { cases: golden.cases.len(), ..SelfTest::default() };
     for case in &golden.cases {
-        let inputs = case.tensors()?;
-        let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
+        let shapes = case.shapes()?;
+        let views = case.views(&shapes)?;
         let answers = prepared.run(&views, budget)?;
         compare_all(case, graph, &answers, golden.tolerance, &mut outcome)?;
     }
@@ -307,8 +315,8 @@ pub async fn check_async(
 ) -> Result<SelfTest, EngineError> {
     let mut outcome = SelfTest { cases: golden.cases.len(), ..SelfTest::default() };
     for case in &golden.cases {
-        let inputs = case.tensors()?;
-        let views: Vec<TensorView<'_>> = inputs.iter().map(Tensor::view).collect();
+        let shapes = case.shapes()?;
+        let views = case.views(&shapes)?;
         let answers = prepared.run_async(&views, budget).await?;
         compare_all(case, graph, &answers, golden.tolerance, &mut outcome)?;
     }
@@ -316,13 +324,22 @@ pub async fn check_async(
 }
 
 impl Case {
-    fn tensors(&self) -> Result<Vec<Tensor>, EngineError> {
-        let invalid = |why: TensorError| EngineError::InvalidInput {
+    fn shapes(&self) -> Result<Vec<Vec<usize>>, EngineError> {
+        self.inputs.iter().map(|input| shape(&input.shape)).collect::<Result<_, _>>().map_err(|why| self.invalid(&why))
+    }
+
+    /// The inputs, whose shapes these are.
+    fn views<'a>(&'a self, shapes: &'a [Vec<usize>]) -> Result<Vec<TensorView<'a>>, EngineError> {
+        let view = |(input, shape): (&'a Stored, &'a Vec<usize>)| TensorView::new(input.dtype, shape, &input.bytes);
+        self.inputs.iter().zip(shapes).map(view).collect::<Result<_, _>>().map_err(|why| self.invalid(&why))
+    }
+
+    fn invalid(&self, why: &TensorError) -> EngineError {
+        EngineError::InvalidInput {
             name: format!("golden case `{}`", self.name),
             expected: "a tensor".into(),
             found: why.to_string(),
-        };
-        self.inputs.iter().map(Stored::tensor).collect::<Result<_, _>>().map_err(invalid)
+        }
     }
 }
 

@@ -256,7 +256,7 @@ fn the_golden_section_survives_the_wire_and_hostile_bytes_do_not() {
         ("negative tolerance", with(&|g| g.tolerance.relative = -1.0), Code::Corrupt),
         ("stride 0", with(&|g| g.cases[0].outputs[0].stride = 0), Code::Corrupt),
         ("shape of 2^63", with(&|g| g.cases[0].inputs[0].shape = vec![1 << 63, 2]), Code::Corrupt),
-        ("bytes do not fit", with(&|g| g.cases[0].inputs[0].bytes.push(0)), Code::Corrupt),
+        ("bytes do not fit", with(&|g| g.cases[0].inputs[0].bytes = vec![0; 5].into()), Code::Corrupt),
         ("too many cases", with(&|g| g.cases = vec![g.cases[0].clone(); 257]), Code::Limit),
     ];
     for (name, found, code) in cases {

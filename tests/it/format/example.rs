@@ -97,7 +97,7 @@ pub fn small() -> Parts {
             tolerance: Tolerance { absolute: 0.0, relative: 0.0, norm: 0.0 },
             cases: vec![Case {
                 name: "0".to_owned(),
-                inputs: vec![Stored { dtype: DType::F32, shape: vec![1, 2], bytes: floats(&[1.0, 2.0]) }],
+                inputs: vec![Stored { dtype: DType::F32, shape: vec![1, 2], bytes: floats(&[1.0, 2.0]).into() }],
                 // 1 * 1 + 2 * 2 is cut to 4; 1 * 3 + 2 * -1 stays.
                 outputs: vec![Reference {
                     dtype: DType::F32,
@@ -199,7 +199,7 @@ pub fn everything() -> Parts {
     let [mut x, y, all] = ports;
     x.dtype = DType::I64;
     let bytes = |dtype: DType, len: usize| vec![1; dtype.size_bytes() * len];
-    let input = |dtype: &DType| Stored { dtype: *dtype, shape: vec![1, 2], bytes: bytes(*dtype, 2) };
+    let input = |dtype: &DType| Stored { dtype: *dtype, shape: vec![1, 2], bytes: bytes(*dtype, 2).into() };
     let output = |dtype: &DType| Reference { dtype: *dtype, shape: vec![7], stride: 3, bytes: bytes(*dtype, 3) };
     Parts {
         manifest: manifest("everything", vec![x], vec![y, all]),
