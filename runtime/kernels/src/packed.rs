@@ -49,7 +49,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
             unsafe {
                 let panel = part.panel(p);
                 let panel_end = panel.add((k + 1) * table.lanes);
-                for equal in tiles.of_equal_height(block.clone()).into_iter().filter(|tiles| !tiles.is_empty()) {
+                for equal in tiles.of_equal_height(block.clone()) {
                     let rows = tiles.rows(equal.start);
                     (kernels(rows.len()).tiles)(&PackedProduct {
                         tiles: equal.len(),

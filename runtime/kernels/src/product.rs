@@ -133,7 +133,7 @@ pub(crate) unsafe fn multiply(part: &Part<'_>, source: &mut impl Source) {
             let vectors = panels.vectors(p);
             // SAFETY: there is such a panel.
             let panel = unsafe { part.panel(p) };
-            for equal in tiles.of_equal_height(t0..t1).into_iter().filter(|tiles| !tiles.is_empty()) {
+            for equal in tiles.of_equal_height(t0..t1) {
                 let rows = tiles.rows(equal.start);
                 let kernel = table.products[rows.len() - 1][vectors - 1];
                 // SAFETY: rows and columns are inside the part; the table has a tile for each size that occurs.

@@ -18,9 +18,9 @@ impl Tiles {
     }
 
     /// Some tiles, parted into those of one height and those of the other.
-    pub fn of_equal_height(&self, tiles: Range<usize>) -> [Range<usize>; 2] {
+    pub fn of_equal_height(&self, tiles: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
         let middle = self.taller.clamp(tiles.start, tiles.end);
-        [tiles.start..middle, middle..tiles.end]
+        [tiles.start..middle, middle..tiles.end].into_iter().filter(|tiles| !tiles.is_empty())
     }
 
     /// The rows of tile `t`.

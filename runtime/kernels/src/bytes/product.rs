@@ -132,7 +132,7 @@ pub(super) unsafe fn multiply(part: &Part<'_>, a: &dyn Rows, output: &mut ByteOu
         let tiles = Tiles::of(ready, table.max_rows());
         for p in 0..panels.panels.count() {
             let (column, vectors) = (panels.panels.first_column(p), panels.panels.vectors(p));
-            for equal in tiles.of_equal_height(0..tiles.count).into_iter().filter(|tiles| !tiles.is_empty()) {
+            for equal in tiles.of_equal_height(0..tiles.count) {
                 let rows = tiles.rows(equal.start);
                 let target = Target {
                     dst: core::ptr::null_mut(),
