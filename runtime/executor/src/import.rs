@@ -3,6 +3,10 @@
 //! Inputs have a shape here, so every shape is a number. What depends on nothing but constants and shapes is computed on
 //! the spot by the operators themselves: `Shape`, `Gather`, `Concat`, .. before a `Reshape` vanish.
 
+mod nested;
+
+pub(crate) use nested::NESTED;
+
 use crate::encoded::Encoded;
 use crate::ir::{Constant, Id, Ir, Node, Op, Value, constant_of, facts};
 use crate::limits::{Going, Limits};
@@ -152,8 +156,8 @@ impl Import<'_> {
     fn node(&mut self, node: &GraphNode) -> Result<(), Stop> {
         let inputs = node.inputs.iter().map(|value| value.map(|value| self.resolve(value)).transpose());
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        if node.domain.is_empty() && node.op == "If" {
-            return self.branch(node, &inputs);
+        if self.nested(node, &inputs)? {
+            return Ok(());
         }
         let operator = ops::build(node).map_err(|refusal| self.refused(node, &inputs, refusal))?;
         let types: Vec<_> = inputs.iter().map(|id| id.map(|id| self.ir.values[id].dtype)).collect();
@@ -273,34 +277,6 @@ impl Import<'_> {
             }
             _ => None,
         }
-    }
-
-    /// The branch of an `If` takes its place.
-    fn branch(&mut self, node: &GraphNode, inputs: &[Option<Id>]) -> Result<(), Stop> {
-        let condition = inputs.first().copied().flatten();
-        let condition = condition.ok_or_else(|| self.invalid(label(node), "the condition is missing".into()))?;
-        let value = &self.ir.values[condition];
-        if value.dtype != DType::Bool || value.len() != 1 {
-            return Err(self.invalid(label(node), "the condition is not one boolean".into()));
-        }
-        let Some(known) = value.constant.as_ref().map(|constant| constant.bytes() == [1]) else {
-            return Err(self.refused(node, inputs, Refusal::NeedsValue(0)));
-        };
-        let name = if known { "then_branch" } else { "else_branch" };
-        let Some(Attribute::Body(body)) = node.attribute(name) else {
-            return Err(self.invalid(label(node), format!("attribute {name} is missing")));
-        };
-        self.body(body)?;
-        if body.outputs.len() != node.outputs.len() {
-            return Err(self.invalid(label(node), "a branch has another number of results".into()));
-        }
-        for (inner, outer) in body.outputs.iter().zip(&node.outputs) {
-            let id = self.resolve(*inner)?;
-            if let Some(outer) = outer {
-                self.define(*outer, id)?;
-            }
-        }
-        Ok(())
     }
 
     fn refused(&self, node: &GraphNode, inputs: &[Option<Id>], refusal: Refusal) -> Stop {

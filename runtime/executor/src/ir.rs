@@ -197,6 +197,71 @@ pub(crate) enum Op {
     Transpose(Vec<usize>),
     /// One of our own.
     Fused(Fused),
+    /// An operator with programs of its own inside.
+    Nested(Box<Nested>),
+}
+
+/// What an operator with programs inside does: `If`, `Loop` or `Scan`.
+#[derive(Debug, Clone)]
+pub(crate) struct Nested {
+    /// The operator of the standard.
+    pub(crate) op: String,
+    pub(crate) control: Control,
+    /// Of a branch, that of the condition and that of its opposite; else one.
+    pub(crate) bodies: Vec<NestedBody>,
+}
+
+/// A program inside of a node. Whatever it reads that lies around it is an operand of the node and an input of the program.
+#[derive(Debug, Clone)]
+pub(crate) struct NestedBody {
+    pub(crate) ir: Ir,
+    /// By input of the program.
+    pub(crate) feeds: Vec<Feed>,
+}
+
+/// Where an input of a nested program comes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Feed {
+    /// An operand of the node.
+    Operand(usize),
+    /// A part of an operand along its first axis, from its start on or from its end.
+    Element { operand: usize, backward: bool },
+    /// What the step before has left, or else the initial value.
+    Carried(usize),
+    /// The number of the step.
+    Step,
+    /// The program has it as a constant.
+    Known,
+}
+
+/// Which program of a node runs, and how often.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    /// The first one if operand 0 holds, else the second. Its results are the node's.
+    Branch,
+    Repeat(Repeat),
+}
+
+/// One program, again and again. Its results are whether to go on, if it `tells`; the carried values; what is collected.
+#[derive(Debug, Clone)]
+pub(crate) struct Repeat {
+    pub(crate) steps: Steps,
+    /// The operand that says whether there is a first step.
+    pub(crate) condition: Option<usize>,
+    pub(crate) tells: bool,
+    /// The operands with the initial values.
+    pub(crate) carried: Vec<usize>,
+    /// Of each result that is collected along a first axis, whether from its end on.
+    pub(crate) backward: Vec<bool>,
+}
+
+/// Most steps of a loop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Steps {
+    Known(usize),
+    Operand(usize),
+    /// As many as the program wants.
+    Any,
 }
 
 /// One step of the program.

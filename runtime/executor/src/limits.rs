@@ -55,13 +55,24 @@ impl<'a> Going<'a> {
         Going { watch, why: Some(why) }
     }
 
-    /// # Errors
-    /// A failure that the runner replaces by the interrupt.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        let Some(Err(why)) = self.watch.map(Watch::check) else { return Ok(()) };
+    pub(crate) fn watch(&self) -> Option<&'a dyn Watch> {
+        self.watch
+    }
+
+    /// The failure that the runner replaces by the interrupt.
+    pub(crate) fn stopped(&self, why: Interrupt) -> Failure {
         if let Some(slot) = self.why {
             slot.set(Some(why));
         }
-        Err("stopped".into())
+        "stopped".into()
+    }
+
+    /// # Errors
+    /// [`Going::stopped`].
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.watch.map(Watch::check) {
+            Some(Err(why)) => Err(self.stopped(why)),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What this engine can run, told without running or planning anything.
 
-use crate::import::{label, qualified};
+use crate::import::{NESTED, label, qualified};
 use crate::ops::{self, Refusal};
 use pannier_engine::{DType, Unsupported};
 use pannier_graph::{Attribute, Body, Graph, Input, Node, ValueId};
@@ -26,7 +26,7 @@ pub(crate) fn check(graph: &Graph) -> Result<(), Vec<Unsupported>> {
 }
 
 /// Whether an input is such as says a shape, an axis or a condition.
-fn may_steer(input: &Input) -> bool {
+pub(crate) fn may_steer(input: &Input) -> bool {
     let small = input.shape.as_ref().is_some_and(|shape| shape.len() <= 1);
     small && input.dtype.is_some()
 }
@@ -49,8 +49,10 @@ impl Check {
     fn node(&mut self, node: &Node) {
         let operands: Vec<Option<Known>> =
             node.inputs.iter().map(|value| value.and_then(|value| self.known.get(&value).copied())).collect();
-        if node.domain.is_empty() && node.op == "If" {
-            return self.branches(node, &operands);
+        match (node.domain.as_str(), node.op.as_str()) {
+            ("", "If") => return self.branches(node, &operands),
+            ("", "Loop" | "Scan") if NESTED => return self.repeated(node, &operands),
+            _ => {}
         }
         let (types, reason) = match types(node, &operands) {
             Ok(types) => (types, None),
@@ -69,18 +71,53 @@ impl Check {
         }
     }
 
+    fn missing(&mut self, node: &Node, reason: &str) {
+        let (op, node, reason) = (qualified(node), label(node).to_string(), reason.to_string());
+        self.missing.push(Unsupported { op, node, reason });
+    }
+
     fn branches(&mut self, node: &Node, operands: &[Option<Known>]) {
-        if !matches!(operands.first(), Some(Some(known)) if known.when_planned) {
-            let reason = "a condition that depends on data".to_string();
-            self.missing.push(Unsupported { op: qualified(node), node: label(node).to_string(), reason });
+        let chosen = matches!(operands.first(), Some(Some(known)) if known.when_planned);
+        if !chosen && !NESTED {
+            self.missing(node, "a condition that depends on data");
         }
         for (_, attribute) in &node.attributes {
             let Attribute::Body(body) = attribute else { continue };
             self.body(body);
             for (inner, outer) in body.outputs.iter().zip(&node.outputs) {
                 if let (Some(known), Some(outer)) = (self.known.get(inner).copied(), outer) {
-                    self.known.insert(*outer, known);
+                    self.known.insert(*outer, Known { when_planned: known.when_planned && chosen, ..known });
                 }
+            }
+        }
+    }
+
+    /// `Loop` and `Scan`: nothing in their programs is known but what lies around them, and that a step is done because it is to be.
+    fn repeated(&mut self, node: &Node, operands: &[Option<Known>]) {
+        let Some(Attribute::Body(body)) = node.attribute("body") else { return };
+        let leading = if node.op == "Loop" { 2 } else { 0 };
+        for (index, input) in body.inputs.iter().enumerate() {
+            let known = match index {
+                0 if leading == 2 => Known { dtype: Some(DType::I64), when_planned: false },
+                1 if leading == 2 => Known { dtype: Some(DType::Bool), when_planned: true },
+                _ => {
+                    let dtype = operands.get(index).copied().flatten().and_then(|known| known.dtype);
+                    Known { dtype: dtype.or(input.dtype), when_planned: false }
+                }
+            };
+            self.known.insert(input.value, known);
+        }
+        self.body(body);
+        let known = |operand: usize| operands.get(operand).copied().flatten().is_none_or(|known| known.when_planned);
+        let collects = node.outputs.len() > operands.len().saturating_sub(2);
+        let ends = body.outputs.first().and_then(|value| self.known.get(value)).is_none_or(|known| known.when_planned);
+        if leading == 2 && collects && !(known(0) && known(1) && ends) {
+            self.missing(node, "results of each step of a loop that data ends");
+        }
+        let results = body.outputs.get(leading.min(1)..).unwrap_or_default();
+        for (inner, outer) in results.iter().zip(&node.outputs) {
+            if let (Some(known), Some(outer)) = (self.known.get(inner).copied(), outer) {
+                self.known.insert(*outer, Known { when_planned: false, ..known });
             }
         }
     }

@@ -22,7 +22,7 @@ mod transposes;
 mod tests;
 
 use crate::import::Stop;
-use crate::ir::Ir;
+use crate::ir::{Ir, Op};
 use crate::limits::Limits;
 use crate::weights::Weights;
 use pannier_kernels::Kernels;
@@ -74,8 +74,13 @@ pub(crate) const PASSES: &[(&str, Pass)] = &[
     ("pack", pack::run),
 ];
 
-/// Runs all passes.
+/// Runs all passes, on nested programs first.
 pub(crate) fn compile(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
+    for node in &mut ir.nodes {
+        if let Op::Nested(nested) = &mut node.op {
+            nested.bodies.iter_mut().try_for_each(|body| compile(&mut body.ir, context))?;
+        }
+    }
     for (_, pass) in PASSES {
         context.limits.check_time("")?;
         pass(ir, context)?;

@@ -96,6 +96,7 @@ fn kinds(ir: &Ir) -> Vec<&'static str> {
         Op::Reshape | Op::Part { .. } => "view",
         Op::Transpose(_) => "Transpose",
         Op::Fused(fused) => fused.name(),
+        Op::Nested(_) => "nested",
     };
     ir.nodes.iter().map(|node| kind(&node.op)).collect()
 }

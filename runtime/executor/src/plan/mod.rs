@@ -2,6 +2,7 @@
 
 mod arena;
 mod explain;
+mod nested;
 mod run;
 mod storage;
 
@@ -100,7 +101,7 @@ impl Plan {
         shared: Shared,
         limits: &Limits<'_>,
     ) -> Result<Plan, EngineError> {
-        let storage = storage::assign(&ir, kernels, shared.threads(), limits)?;
+        let storage = storage::assign(&ir, &Making { kernels, shared: &shared, limits })?;
         let arena = arena::place(&storage.blocks, limits)?;
         let output_bytes = ir.outputs.iter().map(|id| ir.values[*id].size_bytes()).fold(0, usize::saturating_add);
         let peak = arena.size_bytes.saturating_add(output_bytes);
@@ -121,7 +122,8 @@ impl Plan {
 
     /// The allocations that constants lie in, by address.
     pub(crate) fn allocations(&self) -> impl Iterator<Item = (*const AlignedBytes, usize)> {
-        self.constants.iter().filter_map(Constant::allocation)
+        let inside = self.steps.iter().flat_map(|step| step.operator.allocations());
+        self.constants.iter().filter_map(Constant::allocation).chain(inside)
     }
 
     /// Gives constants bytes of their own, so that the sections they come from can be dropped.
@@ -132,15 +134,23 @@ impl Plan {
     }
 }
 
-/// What a node runs.
-fn operator(node: &Node, kernels: pannier_kernels::Kernels) -> Option<(String, Arc<dyn Operator>)> {
-    Some(match &node.op {
+/// What plans are made with.
+struct Making<'a> {
+    kernels: pannier_kernels::Kernels,
+    shared: &'a Shared,
+    limits: &'a Limits<'a>,
+}
+
+/// What a node runs, and what that is called; `None` of those that only look at bytes in another way.
+fn operator(node: &Node, ir: &Ir, making: &Making<'_>) -> Result<Option<(String, Arc<dyn Operator>)>, EngineError> {
+    Ok(Some(match &node.op {
         Op::Standard { node, operator } => (node.op.clone(), operator.clone()),
         Op::Fused(fused) => (fused.name().to_string(), fused.to_operator()),
         Op::Transpose(perm) => {
-            let permute = crate::fused::Permute { perm: perm.clone(), kernels };
+            let permute = crate::fused::Permute { perm: perm.clone(), kernels: making.kernels };
             ("Transpose".to_string(), Arc::new(permute))
         }
-        Op::Reshape | Op::Part { .. } => return None,
-    })
+        Op::Nested(nested) => (nested.op.clone(), Arc::new(nested::NestedPlans::new(nested, ir, node, making)?)),
+        Op::Reshape | Op::Part { .. } => return Ok(None),
+    }))
 }

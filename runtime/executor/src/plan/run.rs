@@ -43,7 +43,7 @@ impl Plan {
         result
     }
 
-    fn run_steps(
+    pub(super) fn run_steps(
         &self,
         arena: &mut [u8],
         inputs: &[TensorView<'_>],
@@ -138,17 +138,27 @@ impl Plan {
         Some(View { dtype: tensor.dtype, shape: &tensor.shape, bytes })
     }
 
+    /// The bytes of a result, once all steps are done.
+    pub(super) fn bytes<'a>(
+        &'a self,
+        output: &'a Tensor,
+        arena: &'a [u8],
+        inputs: &[TensorView<'a>],
+    ) -> Option<&'a [u8]> {
+        match &output.place {
+            Place::Arena(range) => arena.get(range.clone()),
+            _ => self.outside(output, inputs).map(|view| view.bytes),
+        }
+    }
+
     fn result(
         &self,
         output: &Tensor,
         arena: &AlignedBytes,
         inputs: &[TensorView<'_>],
     ) -> Result<pannier_engine::Tensor, EngineError> {
-        let bytes = match &output.place {
-            Place::Arena(range) => arena.get(range.clone()),
-            _ => self.outside(output, inputs).map(|view| view.bytes),
-        };
-        let tensor = pannier_engine::Tensor::new(output.dtype, output.shape.as_slice(), bytes.unwrap_or_default());
+        let bytes = self.bytes(output, arena, inputs).unwrap_or_default();
+        let tensor = pannier_engine::Tensor::new(output.dtype, output.shape.as_slice(), bytes);
         tensor.map_err(|error| EngineError::Failed { node: String::new(), reason: error.to_string() })
     }
 }

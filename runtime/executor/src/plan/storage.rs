@@ -1,9 +1,8 @@
 //! Which values share bytes, and how long each block of bytes lives.
 
 use super::arena::{Arena, Block};
-use super::{Place, Plan, Shared, Step, Take, Taken, Tensor, operator};
+use super::{Making, Place, Plan, Shared, Step, Take, Taken, Tensor, operator};
 use crate::ir::{Constant, Id, Ir, Node, Op, facts};
-use crate::limits::Limits;
 use crate::ops::Operator;
 use pannier_engine::EngineError;
 use std::ops::Range;
@@ -44,12 +43,8 @@ pub(super) struct Storage {
 }
 
 /// Assigns every value to bytes: its own, or those of a value that it is a view of or takes the place of.
-pub(super) fn assign(
-    ir: &Ir,
-    kernels: pannier_kernels::Kernels,
-    threads: usize,
-    limits: &Limits<'_>,
-) -> Result<Storage, EngineError> {
+pub(super) fn assign(ir: &Ir, making: &Making<'_>) -> Result<Storage, EngineError> {
+    let (limits, threads) = (making.limits, making.shared.threads());
     let mut storage =
         Storage { at: vec![None; ir.values.len()], blocks: Vec::new(), constants: Vec::new(), drafts: Vec::new() };
     for (index, id) in ir.inputs.iter().enumerate() {
@@ -80,7 +75,7 @@ pub(super) fn assign(
             }
             continue;
         }
-        let Some((kind, operator)) = operator(node, kernels) else { continue };
+        let Some((kind, operator)) = operator(node, ir, making)? else { continue };
         let step = storage.drafts.len();
         let list = ir.facts(&node.inputs);
         let (scratch_bytes, flops) = (operator.scratch_bytes(&facts(&list)), operator.flops(&facts(&list)));

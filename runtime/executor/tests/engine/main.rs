@@ -1,5 +1,7 @@
 //! The engine on small programs: what it runs, what it refuses and where it stops.
 
+mod nested;
+
 use pannier_engine::{
     Cancel, Code, DType, Dim, Engine, EngineError, Interrupt, Prepared, Program, ProgramBuilder, RunBudget, Tensor,
     TensorView, Watch,
