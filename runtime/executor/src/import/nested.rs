@@ -8,8 +8,8 @@ use pannier_engine::DType;
 use pannier_graph::{AlignedBytes, Attribute, Body, Node as GraphNode, ValueId};
 use std::collections::HashSet;
 
-/// Whether programs stay inside of their nodes. WebAssembly modules are downloaded and have no room for what runs them there.
-pub(crate) const NESTED: bool = !cfg!(target_family = "wasm");
+/// Whether programs stay inside of their nodes. The small WebAssembly module has no room for what runs them there.
+pub(crate) const NESTED: bool = cfg!(any(feature = "nested", not(target_family = "wasm")));
 
 /// An input of an inner program.
 struct Given {

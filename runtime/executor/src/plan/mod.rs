@@ -141,8 +141,11 @@ struct Making<'a> {
     limits: &'a Limits<'a>,
 }
 
-/// What a node runs, and what that is called; `None` of those that only look at bytes in another way.
-fn operator(node: &Node, ir: &Ir, making: &Making<'_>) -> Result<Option<(String, Arc<dyn Operator>)>, EngineError> {
+/// What a node runs, and what that is called.
+type Running = (String, Arc<dyn Operator>);
+
+/// `None` of nodes that only look at bytes in another way.
+fn operator(node: &Node, ir: &Ir, making: &Making<'_>) -> Result<Option<Running>, EngineError> {
     Ok(Some(match &node.op {
         Op::Standard { node, operator } => (node.op.clone(), operator.clone()),
         Op::Fused(fused) => (fused.name().to_string(), fused.to_operator()),
