@@ -8,7 +8,8 @@ use pannier_engine::DType;
 use pannier_graph::{AlignedBytes, Attribute, Body, Node as GraphNode, ValueId};
 use std::collections::HashSet;
 
-/// Whether programs stay inside of their nodes. The small WebAssembly module has no room for what runs them there.
+/// Whether programs stay inside of their nodes. The small WebAssembly module has no room for what runs them there: whoever would call
+/// that asks first, so that it is not linked.
 pub(crate) const NESTED: bool = cfg!(any(feature = "nested", not(target_family = "wasm")));
 
 /// An input of an inner program.

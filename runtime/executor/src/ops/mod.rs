@@ -46,7 +46,7 @@ use crate::ir::Constant;
 use crate::limits::Going;
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::DType;
-use pannier_graph::{AlignedBytes, Node};
+use pannier_graph::Node;
 use pannier_kernels::ThreadPool;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -193,11 +193,6 @@ pub(crate) trait Operator: Send + Sync {
     /// Parameters and fused parts, for people.
     fn detail(&self) -> String {
         String::new()
-    }
-
-    /// Allocations of constants that it holds itself, by address.
-    fn allocations(&self) -> Vec<(*const AlignedBytes, usize)> {
-        Vec::new()
     }
 
     /// Computes the results. Types and shapes are those that were inferred.

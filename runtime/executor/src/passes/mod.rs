@@ -21,7 +21,7 @@ mod transposes;
 #[cfg(test)]
 mod tests;
 
-use crate::import::Stop;
+use crate::import::{NESTED, Stop};
 use crate::ir::{Ir, Op};
 use crate::limits::Limits;
 use crate::weights::Weights;
@@ -77,7 +77,7 @@ pub(crate) const PASSES: &[(&str, Pass)] = &[
 /// Runs all passes, on nested programs first.
 pub(crate) fn compile(ir: &mut Ir, context: &Context<'_>) -> Result<(), Stop> {
     for node in &mut ir.nodes {
-        if let Op::Nested(nested) = &mut node.op {
+        if NESTED && let Op::Nested(nested) = &mut node.op {
             nested.bodies.iter_mut().try_for_each(|body| compile(&mut body.ir, context))?;
         }
     }

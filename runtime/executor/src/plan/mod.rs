@@ -10,6 +10,7 @@ pub(crate) use arena::Arenas;
 pub use explain::{Explanation, PlannedStep};
 pub(crate) use storage::per_thread;
 
+use crate::import::NESTED;
 use crate::ir::{Constant, Ir, Node, Op};
 use crate::limits::Limits;
 use crate::ops::Operator;
@@ -122,8 +123,7 @@ impl Plan {
 
     /// The allocations that constants lie in, by address.
     pub(crate) fn allocations(&self) -> impl Iterator<Item = (*const AlignedBytes, usize)> {
-        let inside = self.steps.iter().flat_map(|step| step.operator.allocations());
-        self.constants.iter().filter_map(Constant::allocation).chain(inside)
+        self.constants.iter().filter_map(Constant::allocation)
     }
 
     /// Gives constants bytes of their own, so that the sections they come from can be dropped.
@@ -141,19 +141,26 @@ struct Making<'a> {
     limits: &'a Limits<'a>,
 }
 
-/// What a node runs, and what that is called.
-type Running = (String, Arc<dyn Operator>);
+/// What a node runs.
+struct Running {
+    /// What it is called.
+    kind: String,
+    operator: Arc<dyn Operator>,
+    /// What it holds itself beside its operands.
+    constants: Vec<Constant>,
+}
 
 /// `None` of nodes that only look at bytes in another way.
 fn operator(node: &Node, ir: &Ir, making: &Making<'_>) -> Result<Option<Running>, EngineError> {
-    Ok(Some(match &node.op {
+    let (kind, operator): (_, Arc<dyn Operator>) = match &node.op {
         Op::Standard { node, operator } => (node.op.clone(), operator.clone()),
         Op::Fused(fused) => (fused.name().to_string(), fused.to_operator()),
         Op::Transpose(perm) => {
             let permute = crate::fused::Permute { perm: perm.clone(), kernels: making.kernels };
             ("Transpose".to_string(), Arc::new(permute))
         }
-        Op::Nested(nested) => (nested.op.clone(), Arc::new(nested::NestedPlans::new(nested, ir, node, making)?)),
-        Op::Reshape | Op::Part { .. } => return Ok(None),
-    }))
+        Op::Nested(nested) if NESTED => return nested::running(nested, ir, node, making).map(Some),
+        Op::Reshape | Op::Part { .. } | Op::Nested(_) => return Ok(None),
+    };
+    Ok(Some(Running { kind, operator, constants: Vec::new() }))
 }

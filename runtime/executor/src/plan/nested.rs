@@ -1,18 +1,29 @@
 //! Operators with programs inside: each program has a plan of its own, which runs in the operator's scratch memory.
 
-use super::{Making, Plan};
+use super::{Making, Plan, Running};
 use crate::ir::{Control, Feed, Ir, Nested, NestedBody, Node, Repeat, Steps};
 use crate::ops::{Facts, Io, Operator, Refusal};
 use crate::view::{Failure, View, ViewMut};
 use pannier_engine::{DType, EngineError, RunBudget, TensorView};
-use pannier_graph::{ALIGNMENT_BYTES, AlignedBytes};
+use pannier_graph::ALIGNMENT_BYTES;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Most steps of a loop that says itself when it ends: it might not.
 const MOST_STEPS: usize = 1 << 24;
 
+/// What runs a node with programs inside.
+///
+/// # Errors
+/// Those of [`Plan::new`].
+pub(super) fn running(nested: &Nested, ir: &Ir, node: &Node, making: &Making<'_>) -> Result<Running, EngineError> {
+    let plans = NestedPlans::new(nested, ir, node, making)?;
+    let constants = plans.bodies.iter().flat_map(|body| body.plan.constants.iter().cloned()).collect();
+    Ok(Running { kind: nested.op.clone(), operator: Arc::new(plans), constants })
+}
+
 /// `If`, `Loop` or `Scan`.
-pub(super) struct NestedPlans {
+struct NestedPlans {
     control: Control,
     bodies: Vec<Body>,
     types: Vec<DType>,
@@ -31,9 +42,7 @@ struct Body {
 }
 
 impl NestedPlans {
-    /// # Errors
-    /// Those of [`Plan::new`].
-    pub(super) fn new(nested: &Nested, ir: &Ir, node: &Node, making: &Making<'_>) -> Result<NestedPlans, EngineError> {
+    fn new(nested: &Nested, ir: &Ir, node: &Node, making: &Making<'_>) -> Result<NestedPlans, EngineError> {
         let bodies = nested.bodies.iter().map(|body| Body::new(body, making)).collect::<Result<Vec<_>, _>>()?;
         let (mut carried, mut carried_bytes) = (Vec::new(), 0);
         if let Control::Repeat(repeat) = &nested.control {
@@ -215,10 +224,6 @@ impl Operator for NestedPlans {
             Control::Branch => "one".into(),
         };
         format!("{steps} of {} operators", counts.join(" or "))
-    }
-
-    fn allocations(&self) -> Vec<(*const AlignedBytes, usize)> {
-        self.bodies.iter().flat_map(|body| body.plan.allocations()).collect()
     }
 
     fn run(&self, io: &mut Io<'_, '_>) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Which values share bytes, and how long each block of bytes lives.
 
 use super::arena::{Arena, Block};
-use super::{Making, Place, Plan, Shared, Step, Take, Taken, Tensor, operator};
+use super::{Making, Place, Plan, Running, Shared, Step, Take, Taken, Tensor, operator};
 use crate::ir::{Constant, Id, Ir, Node, Op, facts};
 use crate::ops::Operator;
 use pannier_engine::EngineError;
@@ -75,7 +75,8 @@ pub(super) fn assign(ir: &Ir, making: &Making<'_>) -> Result<Storage, EngineErro
             }
             continue;
         }
-        let Some((kind, operator)) = operator(node, ir, making)? else { continue };
+        let Some(Running { kind, operator, constants }) = operator(node, ir, making)? else { continue };
+        storage.constants.extend(constants);
         let step = storage.drafts.len();
         let list = ir.facts(&node.inputs);
         let (scratch_bytes, flops) = (operator.scratch_bytes(&facts(&list)), operator.flops(&facts(&list)));
