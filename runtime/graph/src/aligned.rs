@@ -104,17 +104,21 @@ impl AlignedBytes {
         if size_bytes >= self.size_bytes {
             return;
         }
-        // A mapping stays as long as it is.
-        if let Buffer::Heap(buffer) = &mut self.buffer {
-            // The kept bytes may come to lie elsewhere when the buffer shrinks, and have room to be aligned again.
-            buffer.truncate(self.start + size_bytes);
-            buffer.resize(size_bytes + ALIGNMENT_BYTES - 1, 0);
-            buffer.shrink_to_fit();
-            let (from, to) = (self.start, first_aligned(buffer));
-            if from != to {
-                buffer.copy_within(from..from + size_bytes, to);
+        match &mut self.buffer {
+            Buffer::Heap(buffer) => {
+                // The kept bytes may come to lie elsewhere when the buffer shrinks, and have room to be aligned again.
+                buffer.truncate(self.start + size_bytes);
+                buffer.resize(size_bytes + ALIGNMENT_BYTES - 1, 0);
+                buffer.shrink_to_fit();
+                let (from, to) = (self.start, first_aligned(buffer));
+                if from != to {
+                    buffer.copy_within(from..from + size_bytes, to);
+                }
+                self.start = to;
             }
-            self.start = to;
+            // A mapping stays as long as it is.
+            #[cfg(any(unix, windows))]
+            Buffer::Pages(_) => {}
         }
         self.size_bytes = size_bytes;
     }

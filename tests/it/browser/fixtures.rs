@@ -83,8 +83,8 @@ fn scaled(folder: &Path) -> Target {
     target("scaled", &model.save(folder))
 }
 
-/// `y = relu(x)` if the sum of `x * w` is positive, else `-x`: a branch that depends on data, which only tract takes. Its weights do
-/// not compress, so that they arrive in many pieces.
+/// `y = relu(x)` if the sum of `x * w` is positive, else `-x`; and zero times the places of what is not zero, of which only data tells
+/// how many there are: only tract takes that. Its weights do not compress, so that they arrive in many pieces.
 fn branches(folder: &Path) -> Target {
     const COLUMNS: u16 = 16384;
     let numbers = (0..2 * u32::from(COLUMNS)).scan(1_u32, |state, _| {
@@ -100,7 +100,14 @@ fn branches(folder: &Path) -> Target {
         .node("MatMul", &["x", "w"], &["xw"])
         .node("ReduceSum", &["xw"], &["sum"])
         .with(onnx::int("keepdims", 0))
-        .node("Greater", &["sum", "zero"], &["positive"])
+        .node("NonZero", &["x"], &["places"])
+        .node("Cast", &["places"], &["numbers"])
+        .with(onnx::int("to", 1))
+        .node("ReduceSum", &["numbers"], &["total"])
+        .with(onnx::int("keepdims", 0))
+        .node("Mul", &["total", "zero"], &["nothing"])
+        .node("Add", &["sum", "nothing"], &["same"])
+        .node("Greater", &["same", "zero"], &["positive"])
         .node("If", &["positive"], &["y"])
         .with(onnx::graph("then_branch", branch("Relu")))
         .with(onnx::graph("else_branch", branch("Neg")))
